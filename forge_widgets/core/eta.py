@@ -1,0 +1,48 @@
+"""How long it still takes: an estimate from the pace of the newest samples.
+
+Pure. The TypeScript client estimates the same way (ui/src/stream/eta.ts); tests/vectors/eta.json holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from forge_widgets.core.state import Pace
+
+MIN_SAMPLES = 3
+
+
+class Estimate(Struct, frozen=True, rename="camel"):
+    """What is left of a training."""
+
+    # Steps a second over the samples.
+    steps_per_second: float
+    # Seconds left at that pace, and between the quartiles of the paces from sample to sample.
+    seconds: float
+    low: float
+    high: float
+
+
+def overall_total(total_steps: float, total_models: float) -> float:
+    """Return the steps of all models together."""
+    return total_steps * max(1.0, total_models)
+
+
+def estimate(pace: Sequence[Pace], total: float) -> Estimate | None:
+    """Estimate what is left of ``total`` steps; None with under three samples or where nothing moves forward."""
+    if len(pace) < MIN_SAMPLES:
+        return None
+    elapsed, done = pace[-1].timestamp - pace[0].timestamp, pace[-1].steps - pace[0].steps
+    rates = sorted(
+        (after.steps - before.steps) / (after.timestamp - before.timestamp)
+        for before, after in zip(pace, pace[1:], strict=False)
+        if after.timestamp > before.timestamp and after.steps > before.steps
+    )
+    if not rates or elapsed <= 0 or done <= 0:
+        return None
+    rate = done / elapsed
+    left = max(0.0, total - pace[-1].steps)
+    slow, fast = rates[len(rates) // 4], rates[(3 * len(rates)) // 4]
+    return Estimate(rate, left / rate, left / max(fast, rate), left / min(slow, rate))

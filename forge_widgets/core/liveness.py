@@ -1,0 +1,69 @@
+"""Is somebody still training? What heartbeats say, whatever the log says.
+
+A producer beats beside the log while it lives. Readers ask here whether the latest attempt has lost all of its producers;
+time and what the machine knows of processes come in as arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from forge_widgets.core.state import State
+
+LEASE_S = 20.0
+
+
+class Heartbeat(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a producer says of itself outside the log."""
+
+    producer: str
+    # The attempt that it writes to; 0 before anything was recorded.
+    attempt: int = 0
+    pid: int = 0
+    host: str = ""
+    # Seconds since the epoch of this beat, and how long it holds.
+    beat: float = 0.0
+    lease_s: float = LEASE_S
+    # The newest sequence number that is durable.
+    durable: int = 0
+    # Events and rows that are not saved yet, and why they could not be; "" while all is well.
+    unsaved: int = 0
+    reason: str = ""
+    # True once the producer has ended in good order.
+    closed: bool = False
+
+
+ProcessAlive = Callable[[Heartbeat], bool | None]
+"""Says whether a heartbeat's process lives; None where that can't be known from here (another host)."""
+
+
+def is_live(heartbeat: Heartbeat, now: float, process_alive: ProcessAlive) -> bool:
+    """Say whether a producer is there: not closed, and its process lives or its lease holds."""
+    if heartbeat.closed:
+        return False
+    alive = process_alive(heartbeat)
+    if alive is None:
+        return now - heartbeat.beat <= heartbeat.lease_s
+    return alive
+
+
+def lost_producer(
+    state: State, heartbeats: Sequence[Heartbeat], now: float, process_alive: ProcessAlive
+) -> Heartbeat | None:
+    """Return the heartbeat of the last producer that went without a word; None where nobody is missed.
+
+    Missed is: the latest attempt runs or is paused, it had producers that beat, and none of them is live.
+    """
+    if state.status not in ("running", "paused") or state.lost:
+        return None
+    ours = [heartbeat for heartbeat in heartbeats if heartbeat.attempt == state.attempt]
+    if not ours or any(is_live(heartbeat, now, process_alive) for heartbeat in ours):
+        return None
+    return max(ours, key=lambda heartbeat: (heartbeat.beat, heartbeat.producer))
+
+
+def lost_key(heartbeat: Heartbeat) -> str:
+    """Return the idempotency key of the connection_lost for this lease, the same for all who notice."""
+    return f"lost:{heartbeat.producer}:{heartbeat.durable}"

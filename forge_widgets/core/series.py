@@ -1,0 +1,114 @@
+"""Curves of bounded size: what a chart shows of a run of any length.
+
+A line keeps the least and the greatest point of each bucket of rows; when it is full, neighbouring buckets merge, so
+memory is bounded and every extreme is still there. Readers add blocks; key frames and static faces take the points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from forge_widgets.core.metrics import curve_names
+from forge_widgets.core.steps import StepBlock
+
+MAX_BUCKETS = 400
+MAX_LINES = 120
+
+Point = tuple[float, float]
+"""A step of its model, and the value of a metric there."""
+
+
+class Line:
+    """One metric of one model: at most 2 · MAX_BUCKETS points, and the newest."""
+
+    __slots__ = ("_buckets", "_filled", "_last", "_stride")
+
+    def __init__(self) -> None:
+        # Least and greatest point of each bucket, in the order of their coming.
+        self._buckets: list[tuple[Point, Point]] = []
+        # Rows that a bucket holds, and how many the newest one holds by now.
+        self._stride = 1
+        self._filled = 0
+        self._last: Point | None = None
+
+    def add(self, step: float, value: float) -> None:
+        """Take one more point. NaN is kept only as the newest: it has no place among least and greatest."""
+        point = (step, value)
+        self._last = point
+        if value != value:
+            return
+        if self._buckets and self._filled < self._stride:
+            self._buckets[-1] = _merged(self._buckets[-1], (point, point))
+            self._filled += 1
+            return
+        if len(self._buckets) == MAX_BUCKETS:
+            pairs = zip(self._buckets[::2], self._buckets[1::2], strict=True)
+            self._buckets = [_merged(first, second) for first, second in pairs]
+            self._stride *= 2
+        self._buckets.append((point, point))
+        self._filled = 1
+
+    def points(self) -> list[Point]:
+        """Return what is kept, in order, each point once, the newest last."""
+        kept: list[Point] = []
+        for first, second in self._buckets:
+            for point in (first, second):
+                if not kept or kept[-1] != point:
+                    kept.append(point)
+        if self._last is not None and (not kept or kept[-1] != self._last):
+            kept.append(self._last)
+        return kept
+
+
+def _merged(earlier: tuple[Point, Point], later: tuple[Point, Point]) -> tuple[Point, Point]:
+    """Return the least and the greatest of two buckets in the order of their coming."""
+    points = (*earlier, *later)
+    least = min(range(4), key=lambda index: points[index][1])
+    greatest = max(range(4), key=lambda index: points[index][1])
+    return points[min(least, greatest)], points[max(least, greatest)]
+
+
+class Series:
+    """The curves of one attempt: a line for each metric and model, at most MAX_LINES."""
+
+    __slots__ = ("_lines", "dropped")
+
+    def __init__(self) -> None:
+        self._lines: dict[tuple[str, int], Line] = {}
+        # Lines beyond MAX_LINES that are not kept; the log has them.
+        self.dropped: set[tuple[str, int]] = set()
+
+    def add_row(self, metrics: dict[str, float]) -> None:
+        """Take one row; a row without ``currentStep`` has no place on the axis and is passed over."""
+        step = metrics.get("currentStep")
+        if step is None:
+            return
+        model = _model_number(metrics.get("currentModel", 1.0))
+        for name in curve_names(metrics):
+            line = self._line(name, model)
+            if line is not None:
+                line.add(step, metrics[name])
+
+    def add_block(self, block: StepBlock) -> None:
+        """Take the rows of a block."""
+        for _, metrics in block.rows():
+            self.add_row(metrics)
+
+    def lines(self) -> Iterator[tuple[str, int, list[Point]]]:
+        """Yield each line as metric, model (from 1) and points: ``loss`` first, models in order."""
+        for name in curve_names({name for name, _ in self._lines}):
+            for model in sorted(model for metric, model in self._lines if metric == name):
+                yield name, model, self._lines[name, model].points()
+
+    def _line(self, name: str, model: int) -> Line | None:
+        line = self._lines.get((name, model))
+        if line is None:
+            if len(self._lines) >= MAX_LINES:
+                self.dropped.add((name, model))
+                return None
+            line = self._lines[name, model] = Line()
+        return line
+
+
+def _model_number(value: float) -> int:
+    return int(value) if 1 <= value <= 1e9 else 1

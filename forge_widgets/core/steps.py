@@ -1,0 +1,145 @@
+"""Rows of steps in columnar blocks, and their encoding in a store.
+
+A block holds the rows that one producer recorded between two flushes. Columns are doubles; a metric that some rows
+don't have carries a presence mask. The publisher builds blocks, stores keep them encoded, everybody else reads columns.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from forge_widgets.errors import InvalidInput
+
+FORMAT = 1
+MAX_BLOCK_ROWS = 65_536
+
+Row = tuple[float, dict[str, float]]
+"""One step: its timestamp in seconds since the epoch, and its metrics by their names on the wire."""
+
+
+class Column(Struct, frozen=True):
+    """One metric of a block."""
+
+    # One double a row; 0.0 stands where the row has none.
+    values: Sequence[float]
+    # One byte a row, 1 where the row has the metric. None: every row has it.
+    present: bytes | None = None
+
+    def last(self) -> int:
+        """Return the index of the last row that has the metric, -1 where none has."""
+        return len(self.values) - 1 if self.present is None else self.present.rfind(b"\x01")
+
+    def slice(self, start: int, stop: int) -> Column:
+        """Return the rows from start up to stop."""
+        present = None if self.present is None else self.present[start:stop]
+        return Column(self.values[start:stop], None if present is None or 0 not in present else present)
+
+
+class StepBlock(Struct, frozen=True):
+    """A run of step rows of one producer, in order."""
+
+    # Seconds since the epoch, one a row, never falling.
+    timestamps: Sequence[float]
+    # Metrics by their names on the wire, ``currentStep`` and ``currentModel`` among them.
+    columns: dict[str, Column]
+    # Rows that the producer had to drop at its full ring just before this block.
+    thinned: int = 0
+
+    def __len__(self) -> int:
+        return len(self.timestamps)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield each row as its timestamp and its metrics."""
+        for index, timestamp in enumerate(self.timestamps):
+            yield timestamp, self.row(index)
+
+    def row(self, index: int) -> dict[str, float]:
+        """Return the metrics of one row."""
+        return {
+            name: column.values[index]
+            for name, column in self.columns.items()
+            if column.present is None or column.present[index]
+        }
+
+    def slice(self, start: int, stop: int | None = None) -> StepBlock:
+        """Return the rows from start up to stop (None: to the end). Rows dropped before the block stay with its first row."""
+        end = len(self) if stop is None else stop
+        columns = {name: column.slice(start, end) for name, column in self.columns.items()}
+        kept = {name: column for name, column in columns.items() if column.last() >= 0}
+        return StepBlock(self.timestamps[start:end], kept, self.thinned if start == 0 else 0)
+
+
+def block_of(rows: Iterable[Row], thinned: int = 0) -> StepBlock:
+    """Build a block of rows. Rows need not have the same metrics."""
+    table = list(rows)
+    names: dict[str, None] = {}
+    for _, metrics in table:
+        names.update(dict.fromkeys(metrics))
+    columns = {}
+    for name in names:
+        present = bytes([name in metrics for _, metrics in table])
+        values = array("d", [metrics.get(name, 0.0) for _, metrics in table])
+        columns[name] = Column(values, present if 0 in present else None)
+    return StepBlock(array("d", [timestamp for timestamp, _ in table]), columns, thinned)
+
+
+class _Packed(Struct, array_like=True):
+    format: int
+    rows: int
+    thinned: int
+    names: list[str]
+    masks: list[bytes | None]
+    # zlib of the timestamps and then each column, little-endian doubles.
+    doubles: bytes
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Packed)
+
+
+def encode_block(block: StepBlock) -> bytes:
+    """Encode a block for a store (format 1: MessagePack around zlib-packed little-endian doubles)."""
+    doubles = b"".join(_to_bytes(column) for column in (block.timestamps, *(c.values for c in block.columns.values())))
+    masks = [column.present for column in block.columns.values()]
+    packed = _Packed(FORMAT, len(block), block.thinned, list(block.columns), masks, zlib.compress(doubles, 1))
+    return _encoder.encode(packed)
+
+
+def decode_block(encoded: bytes) -> StepBlock:
+    """Undo :func:`encode_block`. Raises InvalidInput where the bytes are no block of a known format."""
+    try:
+        packed = _decoder.decode(encoded)
+        size = 8 * packed.rows * (len(packed.names) + 1)
+        if packed.format != FORMAT or not 0 < packed.rows <= MAX_BLOCK_ROWS or len(packed.masks) != len(packed.names):
+            raise ValueError(f"format {packed.format} with {packed.rows} rows")
+        inflater = zlib.decompressobj()
+        doubles = inflater.decompress(packed.doubles, size + 1)
+        if len(doubles) != size or any(mask is not None and len(mask) != packed.rows for mask in packed.masks):
+            raise ValueError(f"{len(doubles)} bytes of columns, {size} announced")
+    except (msgspec.DecodeError, ValueError, zlib.error) as error:
+        raise InvalidInput(f"no step block ({error})", where="record", expected=f"a block of format {FORMAT}") from error
+    columns = [_from_bytes(doubles[start : start + 8 * packed.rows]) for start in range(0, size, 8 * packed.rows)]
+    named = zip(packed.names, columns[1:], packed.masks, strict=True)
+    return StepBlock(columns[0], {name: Column(values, mask) for name, values, mask in named}, packed.thinned)
+
+
+def _to_bytes(values: Sequence[float]) -> bytes:
+    column = values if isinstance(values, array) else array("d", values)
+    if sys.byteorder == "big":
+        column = array("d", column)
+        column.byteswap()
+    return column.tobytes()
+
+
+def _from_bytes(encoded: bytes) -> array[float]:
+    column = array("d")
+    column.frombytes(encoded)
+    if sys.byteorder == "big":
+        column.byteswap()
+    return column

@@ -1,0 +1,109 @@
+"""Frames as JSON: what our own clients read on every transport (docs/PROTOCOL.md).
+
+Numbers that are not finite travel as their names ("NaN", "Infinity", "-Infinity"), a metric that a row does not have as null.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from forge_widgets.core.events import Event, Record
+from forge_widgets.core.metrics import pack_number, wire_value
+from forge_widgets.core.series import Series
+from forge_widgets.core.state import State
+from forge_widgets.core.steps import Column, StepBlock
+from forge_widgets.core.subscription import Frame
+
+PROTOCOL = 1
+
+Json = dict[str, Any]
+
+
+def encode(message: Json) -> bytes:
+    """Encode a message that holds only JSON-safe values."""
+    return msgspec.json.encode(message)
+
+
+def frame_message(session_id: str, frame: Frame, series: Series) -> Json:
+    """Build a frame's message; ``series`` are the curves that a key frame carries."""
+    message: Json = {
+        "type": "frame",
+        "sessionId": session_id,
+        "epoch": frame.epoch,
+        "from": frame.first,
+        "to": frame.last,
+        "key": frame.key,
+    }
+    if frame.key:
+        return {
+            **message,
+            "recovered": frame.recovered,
+            "state": state_message(frame.state),
+            "series": series_message(series),
+        }
+    return {**message, "records": [record_message(record) for record in frame.records]}
+
+
+def state_message(state: State) -> Json:
+    """Build the message of a state: its fields in camelCase."""
+    message: Json = msgspec.to_builtins(state)
+    message["metrics"] = {
+        name: [pack_number(metric.value), list(metric.stamp)] for name, metric in state.metrics.items()
+    }
+    for model in message["models"]:
+        model["loss"] = None if model["loss"] is None else pack_number(model["loss"])
+    return message
+
+
+def series_message(series: Series) -> list[Json]:
+    """Build the message of curves: a line for each metric and model."""
+    return [
+        {
+            "metric": metric,
+            "model": model,
+            "steps": [_number(step) for step, _ in points],
+            "values": [pack_number(value) for _, value in points],
+        }
+        for metric, model, points in series.lines()
+    ]
+
+
+def record_message(record: Record) -> Json:
+    """Build the message of a record: an event, or rows in columns."""
+    message: Json = {
+        "offset": record.offset,
+        "attempt": record.attempt,
+        "producer": record.producer,
+        "sequence": record.sequence,
+    }
+    if isinstance(record.body, Event):
+        return {**message, "event": _event_message(record.body)}
+    return {**message, "rows": _rows_message(record.body)}
+
+
+def _event_message(event: Event) -> Json:
+    message: Json = msgspec.to_builtins(event)
+    message["metrics"] = {name: pack_number(value) for name, value in event.metrics.items()}
+    return message
+
+
+def _rows_message(block: StepBlock) -> Json:
+    columns = {name: _column_message(name, column) for name, column in block.columns.items()}
+    return {"timestamps": list(block.timestamps), "columns": columns, "thinned": block.thinned}
+
+
+def _column_message(name: str, column: Column) -> list[float | str | None]:
+    present = column.present
+    return [
+        None
+        if present is not None and not present[index]
+        else (wire_value(name, value) if math.isfinite(value) else pack_number(value))
+        for index, value in enumerate(column.values)
+    ]
+
+
+def _number(value: float) -> float | str:
+    return int(value) if value.is_integer() else pack_number(value)

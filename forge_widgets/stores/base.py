@@ -1,0 +1,92 @@
+"""The store interface: where sessions are kept, whatever keeps them.
+
+Training appends, everybody else reads. All calls are synchronous, may be made from any thread, and raise only the errors
+named here: InvalidSessionId, SequenceGap, StoreUnavailable, StoreDamaged. One file a backend, chosen by URL (stores.open_store).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from forge_widgets.core.events import Batch
+from forge_widgets.core.liveness import Heartbeat
+from forge_widgets.core.state import State
+from forge_widgets.core.subscription import Cursor, Slice
+
+
+class Receipt(Struct, frozen=True):
+    """What an append answers: all of the batch is durable now."""
+
+    epoch: str
+    # Newest offset of the log after this append.
+    top: int
+    # The producer's newest durable sequence number.
+    sequence: int
+    # The attempt that the batch's last body belongs to.
+    attempt: int
+    # Events and rows of the batch that the log already had.
+    repeated: int = 0
+
+
+class Snapshot(Struct, frozen=True):
+    """The state of a session's latest attempt at a position in its log."""
+
+    cursor: Cursor
+    state: State
+
+
+class Summary(Struct, frozen=True):
+    """A session in a list."""
+
+    session_id: str
+    # Seconds since the epoch of the first record of the first attempt, and of the newest record.
+    created_at: float
+    updated_at: float
+    # Attempts so far.
+    attempts: int
+    state: State
+
+
+class Store(Protocol):
+    """Where sessions are kept."""
+
+    # The URL that opens this store again.
+    url: str
+    # Durable random id: the same store has it in every process and after every restart.
+    store_id: str
+
+    def append(self, session_id: str, batch: Batch) -> Receipt:
+        """Append a producer's batch durably: when this returns it survives ``kill -9`` and a power cut.
+
+        What the producer has appended before (by sequence) is passed over, an event whose key the session already has
+        too. Makes the session where there is none. Raises SequenceGap (nothing applied) and StoreUnavailable.
+        """
+
+    def read(self, session_id: str, after: int, max_rows: int = 50_000) -> Slice | None:
+        """Read records after an offset, in order, at least one and about max_rows rows. None for an unknown session.
+
+        A record that holds the offset inside it comes whole.
+        """
+
+    def snapshot(self, session_id: str) -> Snapshot | None:
+        """Fold the session to its newest state. None for an unknown session."""
+
+    def version(self, session_id: str) -> object:
+        """Return something that differs from the last answer once the session's log has changed; cheap. None: unknown session."""
+
+    def summaries(self) -> list[Summary]:
+        """List the sessions, newest update first."""
+
+    def delete(self, session_id: str) -> bool:
+        """Delete a session. False where there was none."""
+
+    def beat(self, session_id: str, heartbeat: Heartbeat) -> None:
+        """Say that a producer lives, beside the log. Never durable, never raises for a full disk."""
+
+    def heartbeats(self, session_id: str) -> list[Heartbeat]:
+        """Return the newest heartbeat of each producer of a session that has not been forgotten."""
+
+    def close(self) -> None:
+        """Let go of files and connections; no call may follow."""
