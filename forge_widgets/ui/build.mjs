@@ -1,0 +1,73 @@
+// Bundles everything that runs outside JupyterLab into ../static: the anywidgets and the stand-alone page, with
+// React aliased to preact/compat, and plotly.js beside them. The widget's script has a size limit, held here.
+// Called by `npm run build:widget`; `--watch` rebuilds, `--size` only prints what was built.
+import { copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import esbuild from 'esbuild';
+
+const OUT = join(import.meta.dirname, '..', 'static');
+/** Bytes; the anywidget's script travels over the comm and into saved notebooks. */
+const LIMITS = { 'widget.js': 80_000 };
+
+const options = {
+  entryPoints: { widget: 'src/widget/widget.ts', chart: 'src/widget/chart.ts', page: 'src/page/page.ts' },
+  absWorkingDir: import.meta.dirname,
+  outdir: OUT,
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  target: 'es2022',
+  jsx: 'automatic',
+  legalComments: 'eof',
+  loader: { '.css': 'text' },
+  define: { 'process.env.NODE_ENV': '"production"' },
+  alias: {
+    react: 'preact/compat',
+    'react-dom': 'preact/compat',
+    'react-dom/client': 'preact/compat/client',
+    'react/jsx-runtime': 'preact/jsx-runtime',
+  },
+  logLevel: 'info',
+};
+
+async function checkSizes() {
+  for (const name of (await readdir(OUT)).sort()) {
+    const content = await readFile(join(OUT, name));
+    const size = content.length;
+    const gzipped = gzipSync(content).length;
+    console.log(`${name.padEnd(24)} ${String(size).padStart(9)} bytes  ${String(gzipped).padStart(8)} gzipped`);
+    if (size > (LIMITS[name] ?? Infinity)) {
+      console.error(`${name} has ${size} bytes, at most ${LIMITS[name]} are allowed: move what it need not hold elsewhere.`);
+      process.exitCode = 1;
+    }
+  }
+}
+
+async function copyPlotly() {
+  const require = createRequire(import.meta.url);
+  await copyFile(require.resolve('plotly.js-basic-dist-min/plotly-basic.min.js'), join(OUT, 'plotly-basic.min.js'));
+}
+
+/** Files are replaced in place, so that a running server never misses one; what no entry makes any more goes. */
+async function removeStale() {
+  const made = new Set([...Object.keys(options.entryPoints).map((entry) => `${entry}.js`), 'plotly-basic.min.js']);
+  for (const name of await readdir(OUT)) {
+    if (!made.has(name)) await rm(join(OUT, name), { recursive: true });
+  }
+}
+
+if (process.argv.includes('--size')) {
+  await checkSizes();
+} else if (process.argv.includes('--watch')) {
+  await mkdir(OUT, { recursive: true });
+  await copyPlotly();
+  await (await esbuild.context(options)).watch();
+} else {
+  await mkdir(OUT, { recursive: true });
+  await esbuild.build(options);
+  await copyPlotly();
+  await removeStale();
+  await checkSizes();
+}

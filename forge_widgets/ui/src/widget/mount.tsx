@@ -1,0 +1,12 @@
+// Mounts a component into an element that a host (anywidget, a page) hands us. Its clean-up is the host's to call.
+import type { ReactNode } from 'react';
+import { createRoot } from 'react-dom/client';
+
+/** Render `node` into `host`; the returned function unmounts it again. */
+export function mount(host: HTMLElement, node: ReactNode): () => void {
+  const root = createRoot(host);
+  root.render(node);
+  return () => {
+    root.unmount();
+  };
+}
