@@ -1,0 +1,70 @@
+# make demo   watch three networks being trained, live in JupyterLab
+# make test   everything CI checks: lint, types, front-end tests, Python tests in real browsers and servers
+# make lint   the first part of it
+# make setup  only the set-up, which the others do by themselves; make clean undoes it
+
+PYTHON ?= python3
+COVERAGE ?= 85
+PYTEST_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+UI := forge_widgets/ui
+LAB_COPY := $(VENV)/share/jupyter/labextensions/forge-widgets
+
+UI_SOURCES := $(shell find $(UI)/src $(UI)/schema -type f -not -name '*.test.ts*') \
+              $(wildcard $(UI)/*.json $(UI)/*.mjs $(UI)/.npmrc)
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: demo test lint setup clean
+.DELETE_ON_ERROR:
+
+demo: setup
+	$(BIN)/forge-widgets demo
+
+test: lint $(STAMPS)/chromium
+	cd $(UI) && npm test
+	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=$(COVERAGE) $(PYTEST_ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd $(UI) && npm run typecheck && npm run lint
+
+# A second make, since installing builds the front end too: only a fresh look at the stamps sees that.
+setup: $(STAMPS)/installed
+	@$(MAKE) --no-print-directory $(STAMPS)/front-end
+
+$(STAMPS)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	  echo "forge-widgets needs Python 3.10 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	mkdir -p $(STAMPS)
+	touch $@
+
+$(STAMPS)/installed: pyproject.toml install.json $(wildcard jupyter_config/*) forge_widgets/_version.py | $(STAMPS)/python
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	.ci/node $(VENV)
+	touch $(STAMPS)/front-end
+	touch $@
+
+# An editable install holds a copy of the lab extension, which has to follow.
+$(STAMPS)/front-end: $(UI_SOURCES)
+	cd $(UI) && npm install && npm run build
+	mkdir -p $(LAB_COPY)
+	rm -rf $(LAB_COPY)/static $(LAB_COPY)/schemas
+	cp -R forge_widgets/labextension/. $(LAB_COPY)/
+	touch $@
+
+$(STAMPS)/chromium: | $(STAMPS)/installed
+	.ci/chromium $(BIN)/python
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(UI)/node_modules $(UI)/lib forge_widgets/labextension forge_widgets/static
+	rm -rf build dist htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
