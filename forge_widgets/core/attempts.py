@@ -6,6 +6,7 @@ Stores ask this once for each producer, and for each training_started of a bare 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from forge_widgets.core.events import Body, Event, Producer
 from forge_widgets.core.state import State
@@ -47,4 +48,4 @@ def split_at_starts(bodies: Sequence[Body]) -> list[Sequence[Body]]:
     """Split bodies before each training_started, so that each part lies in one attempt."""
     starts = [index for index, body in enumerate(bodies) if index and opens_attempt(body)]
     bounds = [0, *starts, len(bodies)]
-    return [bodies[start:stop] for start, stop in zip(bounds, bounds[1:], strict=False)]
+    return [bodies[start:stop] for start, stop in pairwise(bounds)]

@@ -6,6 +6,7 @@ Pure. The TypeScript client estimates the same way (ui/src/stream/eta.ts); tests
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from msgspec import Struct
 
@@ -37,7 +38,7 @@ def estimate(pace: Sequence[Pace], total: float) -> Estimate | None:
     elapsed, done = pace[-1].timestamp - pace[0].timestamp, pace[-1].steps - pace[0].steps
     rates = sorted(
         (after.steps - before.steps) / (after.timestamp - before.timestamp)
-        for before, after in zip(pace, pace[1:], strict=False)
+        for before, after in pairwise(pace)
         if after.timestamp > before.timestamp and after.steps > before.steps
     )
     if not rates or elapsed <= 0 or done <= 0:

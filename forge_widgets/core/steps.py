@@ -123,7 +123,9 @@ def decode_block(encoded: bytes) -> StepBlock:
         if len(doubles) != size or any(mask is not None and len(mask) != packed.rows for mask in packed.masks):
             raise ValueError(f"{len(doubles)} bytes of columns, {size} announced")
     except (msgspec.DecodeError, ValueError, zlib.error) as error:
-        raise InvalidInput(f"no step block ({error})", where="record", expected=f"a block of format {FORMAT}") from error
+        raise InvalidInput(
+            f"no step block ({error})", where="record", expected=f"a block of format {FORMAT}"
+        ) from error
     columns = [_from_bytes(doubles[start : start + 8 * packed.rows]) for start in range(0, size, 8 * packed.rows)]
     named = zip(packed.names, columns[1:], packed.masks, strict=True)
     return StepBlock(columns[0], {name: Column(values, mask) for name, values, mask in named}, packed.thinned)

@@ -1,0 +1,139 @@
+"""The contract's hooks: five emits that existing training code calls. Thin around a run."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from forge_widgets.training.run import Run, StoreLike, describe
+
+logger = logging.getLogger("forge_widgets")
+
+Emit = TypeVar("Emit", bound=Callable[..., None])
+
+
+def _never_raises(emit: Emit) -> Emit:
+    """Keep whatever an emit trips over away from training: it is logged."""
+
+    @functools.wraps(emit)
+    def guarded(hooks: ProgressHooks, *args: Any, **kwargs: Any) -> None:
+        try:
+            emit(hooks, *args, **kwargs)
+        except Exception:  # training goes on whatever happens to its progress
+            logger.warning("%s: %s is not recorded", hooks.session_id, emit.__name__, exc_info=True)
+
+    return cast("Emit", guarded)
+
+
+class ProgressHooks:
+    """What training code calls to say how it is doing; made by :func:`create_progress_hooks`.
+
+    Thread-safe. No ``emit_…`` ever raises into training or waits for a disk or a network: a value that is no number is
+    warned of once (logger ``forge_widgets``), counted in ``refused``, and the rest is recorded.
+    """
+
+    def __init__(self, session_id: str, *, store: StoreLike = None, resume: bool = False) -> None:
+        self.session_id = session_id
+        self._store = store
+        self._run = Run(session_id, store=store, resume=resume)
+        # True once this producer has recorded something: the next start is a new attempt, by a new producer.
+        self._used = False
+
+    @property
+    def refused(self) -> int:
+        """How many values could not be recorded, because they were no numbers."""
+        return self._run.refused
+
+    @_never_raises
+    def emit_training_started(
+        self, total_steps: int | None = None, total_models: int | None = None, **metrics: Any
+    ) -> None:
+        """Record that a training starts: the session's next attempt.
+
+        Args:
+            total_steps: steps of each model.
+            total_models: how many models are trained.
+            metrics: the contract's metrics, in camelCase or snake_case, and any of your own.
+        """
+        if self._used:
+            self._next_attempt()
+        self._used = True
+        given = {"total_steps": total_steps, "total_models": total_models, **metrics}
+        self._run.add_event("training_started", given, message="Training started")
+
+    def emit_step_update(
+        self,
+        step: int,
+        loss: Any = None,
+        model_idx: int | None = None,
+        total_steps: int | None = None,
+        total_models: int | None = None,
+        **metrics: Any,
+    ) -> None:
+        """Record one step.
+
+        Args:
+            step: its number within the model, from 0 or 1.
+            loss: a number, an array scalar or a tensor of one element: copied now, read later.
+            model_idx: which model, from 0; None leaves it as it was.
+            total_steps: steps of each model; None leaves it as it was.
+            total_models: how many models; None leaves it as it was.
+            metrics: the contract's metrics, in camelCase or snake_case, and any of your own.
+        """
+        try:
+            self._used = True
+            model = None if model_idx is None else model_idx + 1
+            self._run.add_row(step, loss, model, total_steps, total_models, metrics)
+        except Exception:  # as in _never_raises, without the cost of a second call in the loop
+            logger.warning("%s: emit_step_update is not recorded", self.session_id, exc_info=True)
+
+    @_never_raises
+    def emit_model_completed(self, model_idx: int, final_loss: Any = None, **metrics: Any) -> None:
+        """Record that a model is trained; ``model_idx`` counts from 0, ``final_loss`` becomes the session's loss."""
+        self._used = True
+        given = {"current_model": model_idx + 1, "loss": final_loss, **metrics}
+        self._run.add_event("model_completed", given, message=f"Model {model_idx + 1} completed")
+
+    @_never_raises
+    def emit_phase_completed(self, phase_name: str, **metrics: Any) -> None:
+        """Record that a phase is over; a name that contains ``complete`` completes the session."""
+        self._used = True
+        name = str(phase_name)
+        self._run.add_event("phase_completed", metrics, message=f"Phase {name} completed", name=name)
+
+    @_never_raises
+    def emit_error(self, error: object) -> None:
+        """Record an error, given as text or exception: the status is ``error`` until something else is recorded."""
+        self._used = True
+        self._run.add_event("training_error", error=describe(error))
+
+    def flush(self, timeout_s: float = 5.0) -> bool:
+        """Wait until all that was emitted is durable; False where that took longer than ``timeout_s``."""
+        return self._run.flush(timeout_s)
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Save what is left and end the background thread; at most ``timeout_s``. Called at exit by itself."""
+        self._run.close(timeout_s)
+
+    def _next_attempt(self) -> None:
+        """Go on as a new producer: the same cell was run again with the same hooks."""
+        previous = self._run
+        self._run = Run(self.session_id, store=self._store)
+        previous.close()
+
+
+def create_progress_hooks(session_id: str, *, store: StoreLike = None, resume: bool = False) -> ProgressHooks:
+    """Make the hooks of a session.
+
+    Args:
+        session_id: names the session: 1 to 128 of ``A-Z a-z 0-9 . _ -``, neither ``.`` nor ``..``.
+        store: where it is recorded: a store, a folder or a URL; None is ``FORGE_WIDGETS_STORE`` or the user's own.
+        resume: True goes on with the session's latest attempt instead of opening the next.
+
+    Raises:
+        InvalidSessionId: for an id outside the above.
+        InvalidStoreURL: for a store URL of an unknown scheme.
+    """
+    return ProgressHooks(session_id, store=store, resume=resume)

@@ -1,0 +1,244 @@
+"""The background thread between a loop and the store: drains the buffer, appends, retries, beats.
+
+One a run. It commits at most every 25 ms and at once after a quiet while; a store that can't take anything now is tried
+again while the buffer fills, and is told of in the heartbeat. It never raises into training and never keeps a process alive.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from forge_widgets.core.attempts import opens_attempt
+from forge_widgets.core.events import Batch, Body, Producer, length
+from forge_widgets.core.liveness import Heartbeat
+from forge_widgets.errors import SequenceGap, StoreUnavailable
+from forge_widgets.stores.base import Store
+from forge_widgets.training.buffer import Barrier, Buffer, Item
+from forge_widgets.training.clock import ProducerClock
+from forge_widgets.training.rows import Refusals, RowBuilder
+
+logger = logging.getLogger("forge_widgets")
+
+FLUSH_INTERVAL_S = 0.025
+BEAT_INTERVAL_S = 2.0
+RETRY_S = (0.1, 0.25, 0.5, 1.0, 2.0)
+CLOSE_TIMEOUT_S = 5.0
+BATCH_ITEMS = 8_192
+
+
+class Publisher:
+    """Moves what one producer records into the store.
+
+    Args:
+        session_id: the session that is written.
+        producer: who writes.
+        open_store: opens the store; called on this thread until it succeeds.
+        buffer: what the loop appends to. The publisher drains it; nobody else does.
+        owns_store: True closes the store with the publisher.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        producer: Producer,
+        open_store: Callable[[], Store],
+        buffer: Buffer,
+        refusals: Refusals,
+        *,
+        owns_store: bool = True,
+    ) -> None:
+        self.session_id = session_id
+        self.producer = producer
+        self._open_store = open_store
+        self._owns_store = owns_store
+        self._buffer = buffer
+        self._clock = ProducerClock()
+        self._refusals = refusals
+        self._rows = RowBuilder(self._clock, refusals)
+        # Opened on first use.
+        self._store: Store | None = None
+        # Bodies that wait for the store, the sequence number of the first, and who waits for them.
+        self._pending: list[Body] = []
+        self._sequence = 1
+        self._barriers: list[threading.Event] = []
+        # The attempt that the store gave us; 0 before the first append.
+        self._attempt = 0
+        # How often in a row the store could not take what is pending, and why.
+        self._failures = 0
+        self._reason = ""
+        self._beaten_at = 0.0
+        # True while the thread waits for the first item after a quiet while: whoever appends then wakes it.
+        self.idle = False
+        self._wake = threading.Event()
+        # When to give up saving, once closing; None before.
+        self._closing_by: float | None = None
+        self._thread = threading.Thread(target=self._run, name=f"forge-publisher-{session_id}", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Wake the thread: something was appended while it was idle."""
+        self._wake.set()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until all that was recorded before is durable. False where time ran out; never raises."""
+        if not self._thread.is_alive():
+            return not self._pending and not len(self._buffer)
+        barrier = threading.Event()
+        self._buffer.add(Barrier(barrier))
+        self._wake.set()
+        return barrier.wait(timeout_s)
+
+    def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
+        """Save what is left, say goodbye in the heartbeat and end the thread; give up after ``timeout_s``."""
+        if self._closing_by is None:
+            self._closing_by = time.monotonic() + timeout_s
+        self._wake.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join(timeout_s + 1.0)
+
+    def _run(self) -> None:
+        while True:
+            started = time.monotonic()
+            worked = self._step()
+            if self._closing_by is not None and (not self._left() or time.monotonic() >= self._closing_by):
+                self._end()
+                return
+            self._beat_if_due()
+            if self._failures:
+                self._sleep(RETRY_S[min(self._failures, len(RETRY_S)) - 1])
+            elif worked:
+                self._sleep(started + FLUSH_INTERVAL_S - time.monotonic())
+            else:
+                self._rest()
+
+    def _step(self) -> bool:
+        """Build what the buffer holds, unless something still waits, and append it. Return False where there was nothing."""
+        if not self._pending:
+            items = list(self._buffer.drain(BATCH_ITEMS))
+            self._barriers += [item.reached for item in items if isinstance(item, Barrier)]
+            self._pending = self._build(items)
+            if not items:
+                return False
+        if self._pending:
+            self._append()
+        if not self._pending:
+            for barrier in self._barriers:
+                barrier.set()
+            self._barriers.clear()
+        return True
+
+    def _build(self, items: list[Item]) -> list[Body]:
+        try:
+            self._clock.refresh()
+            return self._rows.build(items)
+        except Exception as error:  # the thread must outlive whatever a user's objects do when they are read
+            logger.warning("%s: %d steps are not recorded", self.session_id, len(items), exc_info=True)
+            self._refusals.add("steps", error)
+            return []
+
+    def _append(self) -> None:
+        try:
+            store = self._opened()
+            batch = Batch(producer=self.producer, sequence=self._sequence, bodies=self._pending)
+            receipt = store.append(self.session_id, batch)
+        except SequenceGap as gap:
+            # The log went back behind us (a copy was put in its place): go on from where it stands.
+            logger.warning("%s: %s", self.session_id, gap)
+            self._sequence = gap.expected
+            self._failures += 1
+        except StoreUnavailable as error:
+            self._failed(error.reason, error)
+        except Exception as error:  # noqa: BLE001  # no fault of a store may end this thread: say it, keep, try again
+            self._failed(f"{type(error).__name__}: {error}", error)
+        else:
+            self._sequence += sum(map(length, self._pending))
+            self._attempt = receipt.attempt
+            self._pending = []
+            self._recovered()
+
+    def _opened(self) -> Store:
+        if self._store is None:
+            store = self._open_store()
+            joins = self.producer.resume or not opens_attempt(self._pending[0])
+            known = store.snapshot(self.session_id) if joins else None
+            if known is not None:
+                self._clock.seed(known.state.updated_at)
+            self._store = store
+        return self._store
+
+    def _failed(self, reason: str, error: Exception) -> None:
+        self._failures += 1
+        if reason != self._reason:
+            self._reason = reason
+            unknown = None if isinstance(error, StoreUnavailable) else error
+            logger.warning(
+                "%s: steps can't be saved now (%s); training goes on, they are kept and saved later",
+                self.session_id,
+                reason,
+                exc_info=unknown,
+            )
+        self._beat()
+
+    def _recovered(self) -> None:
+        if self._failures:
+            logger.warning("%s: steps are saved again", self.session_id)
+        first = not self._beaten_at
+        failed, self._failures, self._reason = self._failures > 0, 0, ""
+        if first or failed:
+            self._beat()
+
+    def _beat_if_due(self) -> None:
+        if self._store is not None and time.monotonic() - self._beaten_at >= BEAT_INTERVAL_S:
+            self._beat()
+
+    def _beat(self, *, closed: bool = False) -> None:
+        if self._store is None:
+            return
+        self._beaten_at = time.monotonic()
+        heartbeat = Heartbeat(
+            producer=self.producer.id,
+            attempt=self._attempt,
+            pid=self.producer.pid,
+            host=self.producer.host,
+            beat=time.time(),
+            durable=self._sequence - 1,
+            unsaved=self._left() if self._failures else 0,
+            reason=self._reason,
+            closed=closed,
+        )
+        try:
+            self._store.beat(self.session_id, heartbeat)
+        except Exception:  # a heartbeat that can't be written is missed by its readers: that says enough
+            logger.debug("%s: no heartbeat", self.session_id, exc_info=True)
+
+    def _left(self) -> int:
+        return sum(map(length, self._pending)) + len(self._buffer)
+
+    def _end(self) -> None:
+        left = self._left()
+        if left:
+            reason = self._reason or "time ran out"
+            logger.error("%s: %d events and steps were not saved (%s)", self.session_id, left, reason)
+        self._beat(closed=True)
+        if self._store is not None and self._owns_store:
+            try:
+                self._store.close()
+            except Exception:  # nothing is left to be saved; the process goes on
+                logger.debug("%s: the store did not close", self.session_id, exc_info=True)
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait out an interval; a flush or a close cuts it short."""
+        if seconds > 0:
+            self._wake.wait(seconds)
+        self._wake.clear()
+
+    def _rest(self) -> None:
+        """Wait for the next item, or for the next heartbeat."""
+        self.idle = True
+        if not len(self._buffer) and self._closing_by is None:
+            self._wake.wait(BEAT_INTERVAL_S)
+        self.idle = False
+        self._wake.clear()

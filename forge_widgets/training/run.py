@@ -1,0 +1,254 @@
+"""A run: one training as its code sees it. Wires buffer, publisher and store; hooks and track are thin around it.
+
+``log`` never raises into training and never waits; what it can't use it says once, counts, and records the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import sys
+import time
+import weakref
+from types import TracebackType
+from typing import Any
+
+from forge_widgets.core.events import EventType, Status
+from forge_widgets.core.metrics import check_session_id
+from forge_widgets.errors import InvalidInput, StoreUnavailable
+from forge_widgets.stores import open_store, pending
+from forge_widgets.stores.base import Store
+from forge_widgets.training.buffer import Buffer, RawEvent
+from forge_widgets.training.identity import new_producer
+from forge_widgets.training.publisher import CLOSE_TIMEOUT_S, Publisher
+from forge_widgets.training.rows import Refusals
+from forge_widgets.training.values import NotANumber, capture
+
+logger = logging.getLogger("forge_widgets")
+
+StoreLike = Store | str | os.PathLike[str] | None
+
+
+class Run:
+    """One training: log its steps, and it is on every screen that shows the session.
+
+    As a context manager it records the start, and the end or the error::
+
+        with forge.run("my-training", total_steps=1000) as run:
+            for step in range(1000):
+                run.log(loss=train_step())
+
+    Args:
+        session_id: names the session: 1 to 128 of ``A-Z a-z 0-9 . _ -``.
+        total_steps: steps of each model, None where that is not known.
+        total_models: how many models this run trains.
+        store: where it is recorded: a store, a folder or a URL; None is ``FORGE_WIDGETS_STORE`` or the user's own.
+        resume: True goes on with the session's latest attempt instead of opening the next.
+
+    Raises:
+        InvalidSessionId: for an id outside the above.
+        InvalidStoreURL: for a store URL of an unknown scheme.
+        InvalidInput: for totals that are no positive numbers.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        *,
+        total_steps: int | None = None,
+        total_models: int = 1,
+        store: StoreLike = None,
+        resume: bool = False,
+    ) -> None:
+        self.session_id = check_session_id(session_id)
+        _check_total("total_steps", total_steps)
+        _check_total("total_models", total_models)
+        self._totals = {"total_steps": total_steps, "total_models": total_models}
+        self._resume = resume
+        self._refusals = Refusals(session_id)
+        # A store that could not be opened is tried again by the publisher; a wrong URL is told at once.
+        self._given = store
+        self._store: Store | None = None
+        self._open_early()
+        # The step that the next log without a step takes.
+        self._next_step = 1
+        self._start_publisher(new_producer(resume=resume))
+        _follow_forks(self)
+
+    @property
+    def refused(self) -> int:
+        """How many values could not be recorded, because they were no numbers."""
+        return self._refusals.count
+
+    def log(self, *, step: int | None = None, model: int = 1, **metrics: Any) -> None:
+        """Record one step. Never raises, never waits.
+
+        Args:
+            step: its number; None counts on from the last.
+            model: which of the run's models it belongs to, from 1.
+            metrics: numbers, array scalars or tensors of one element, by name: the contract's (``loss``,
+                ``learning_rate``, …) and any of your own. Tensors are copied now and read later.
+        """
+        number = self._next_step if step is None else step
+        self.add_row(number, metrics.pop("loss", None), model, None, None, metrics)
+        if isinstance(number, int):
+            self._next_step = number + 1
+
+    def add_row(
+        self, step: Any, loss: Any, model: Any, total_steps: Any, total_models: Any, metrics: dict[str, Any]
+    ) -> None:
+        """Take one step as it is now: what hooks and ``log`` have in common."""
+        moment = time.monotonic()
+        if type(loss) is not float:
+            loss = self._captured("loss", loss)
+        for name, value in metrics.items():
+            if type(value) is not float:
+                metrics[name] = self._captured(name, value)
+        self._buffer.add_row((moment, step, loss, model, total_steps, total_models, metrics))
+        if self._publisher.idle:
+            self._publisher.wake()
+
+    def add_event(
+        self,
+        event_type: EventType,
+        metrics: dict[str, Any] | None = None,
+        *,
+        message: str = "",
+        name: str = "",
+        error: str = "",
+        status: Status | None = None,
+    ) -> None:
+        """Take one lifecycle event."""
+        captured = {key: self._captured(key, value) for key, value in (metrics or {}).items()}
+        self._buffer.add(RawEvent(time.monotonic(), event_type, captured, message, name, error, status))
+        if self._publisher.idle:
+            self._publisher.wake()
+
+    def start(self, **metrics: Any) -> None:
+        """Record that the training starts: the session's next attempt. ``with`` calls this."""
+        self.add_event("training_started", {**self._totals, **metrics}, message="Training started")
+
+    def complete(self, phase: str = "training_complete", **metrics: Any) -> None:
+        """Record that the training is complete. ``with`` calls this at its end."""
+        self.add_event("phase_completed", metrics, message=f"Phase {phase} completed", name=phase, status="completed")
+
+    def fail(self, error: object) -> None:
+        """Record an error: the session's status is ``error`` until something else is recorded. ``with`` calls this."""
+        self.add_event("training_error", error=describe(error))
+
+    def flush(self, timeout_s: float = 5.0) -> bool:
+        """Wait until all that was logged is durable; False where that took longer than ``timeout_s``."""
+        return self._publisher.flush(timeout_s)
+
+    def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
+        """Save what is left and end the background thread; at most ``timeout_s``. Called at exit by itself."""
+        self._unregister()
+        self._finalizer.detach()
+        self._publisher.close(timeout_s)
+
+    def __enter__(self) -> Run:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.complete()
+        else:
+            self.fail(error)
+        self.close()
+
+    def _captured(self, name: str, value: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            return capture(value)
+        except NotANumber as error:
+            self._refusals.add(name, error)
+        except Exception as error:  # noqa: BLE001  # a user's object may raise anything; training must go on
+            self._refusals.add(name, error)
+        return None
+
+    def _open_early(self) -> None:
+        try:
+            self._store = open_store(self._given)
+        except StoreUnavailable as error:
+            logger.warning("%s: %s; training goes on, steps are kept and saved later", self.session_id, error)
+
+    def _open(self) -> Store:
+        if self._store is None:
+            self._store = open_store(self._given)
+        return self._store
+
+    def _start_publisher(self, producer: Any) -> None:
+        self._buffer = Buffer()
+        owned = self._given is None or isinstance(self._given, (str, os.PathLike))
+        self._publisher = Publisher(
+            self.session_id, producer, self._open, self._buffer, self._refusals, owns_store=owned
+        )
+        self._unregister = pending.register(self.session_id, self._publisher.flush)
+        # Not called where close was; at exit it is called by itself. It must not hold the run.
+        self._finalizer = weakref.finalize(self, _finish, self._publisher, self._unregister)
+        _close_with_child_process(self._publisher)
+
+    def _continue_in_fork(self) -> None:
+        """Go on in the child of a fork as a producer of its own: the parent's thread and connections are not here."""
+        self._finalizer.detach()
+        if isinstance(self._given, (str, os.PathLike)) or self._given is None:
+            self._store = None
+        self._start_publisher(new_producer(parent=self._publisher.producer))
+
+
+def run(
+    name: str,
+    *,
+    total_steps: int | None = None,
+    total_models: int = 1,
+    store: StoreLike = None,
+    resume: bool = False,
+) -> Run:
+    """Open a run of the session ``name``, to be used in ``with``; see :class:`Run`."""
+    return Run(name, total_steps=total_steps, total_models=total_models, store=store, resume=resume)
+
+
+def describe(error: object) -> str:
+    """Say an error in words: ``ValueError: text`` for an exception, text as it is."""
+    if isinstance(error, BaseException):
+        text = str(error)
+        return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return str(error)
+
+
+def _check_total(name: str, total: object) -> None:
+    if total is None:
+        return
+    if isinstance(total, bool) or not isinstance(total, (int, float)) or not 0 < total < 1e15:
+        raise InvalidInput(f"{total!r} can't be used", where=name, expected="a positive number")
+
+
+def _finish(publisher: Publisher, unregister: pending.Unregister) -> None:
+    unregister()
+    publisher.close()
+
+
+def _follow_forks(run: Run) -> None:
+    """Let a run go on in children of a fork; a run that is gone by then is not followed."""
+    if not hasattr(os, "register_at_fork"):
+        return
+    known = weakref.ref(run)
+
+    def in_child() -> None:
+        alive = known()
+        if alive is not None:
+            alive._continue_in_fork()
+
+    os.register_at_fork(after_in_child=in_child)
+
+
+def _close_with_child_process(publisher: Publisher) -> None:
+    """Save what is left at the end of a multiprocessing child: it leaves by ``os._exit``, past every atexit."""
+    loaded = sys.modules.get("multiprocessing.util")
+    if loaded is not None and multiprocessing.parent_process() is not None:
+        loaded.Finalize(None, publisher.close, exitpriority=10)

@@ -1,0 +1,86 @@
+"""A loop, recorded: ``for batch in forge.track(batches, "my-training")``."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Iterator
+from typing import Any, Generic, TypeVar
+
+from forge_widgets.training.run import Run, StoreLike
+
+Item = TypeVar("Item")
+
+
+class Track(Generic[Item]):
+    """An iterable that records a step for each item; made by :func:`track`."""
+
+    def __init__(
+        self, iterable: Iterable[Item], name: str, *, total: int | None = None, store: StoreLike = None
+    ) -> None:
+        self._iterable = iterable
+        self._total = operator.length_hint(iterable) or None if total is None else total
+        self._store = store
+        self._name = name
+        self._run = self._new_run()
+        # What was logged for the step at hand, and how many steps are done.
+        self._metrics: dict[str, Any] = {}
+        self._done = 0
+
+    def log(self, **metrics: Any) -> None:
+        """Add metrics to the step at hand: numbers, array scalars or tensors of one element. Never raises, never waits."""
+        self._metrics.update(metrics)
+
+    def __len__(self) -> int:
+        """Return the number of items. Raises TypeError where that is not known."""
+        if self._total is None:
+            raise TypeError("the number of items is not known: pass total=")
+        return self._total
+
+    def __iter__(self) -> Iterator[Item]:
+        """Yield the items, each a step once the loop's body is through with it; iterating again is the next attempt."""
+        if self._done:
+            self._run = self._new_run()
+            self._done = 0
+        run = self._run
+        run.start()
+        try:
+            for item in self._iterable:
+                yield item
+                self._finish_step(run)
+        except GeneratorExit:
+            # A break (an error in the body can't be told from it here; `with forge.run(...)` records errors).
+            self._finish_step(run)
+            run.complete("ended_early")
+            raise
+        except BaseException as error:
+            run.fail(error)
+            raise
+        else:
+            run.complete()
+        finally:
+            run.close()
+
+    def _finish_step(self, run: Run) -> None:
+        self._done += 1
+        metrics, self._metrics = self._metrics, {}
+        run.log(step=self._done, **metrics)
+
+    def _new_run(self) -> Run:
+        return Run(self._name, total_steps=self._total, store=self._store)
+
+
+def track(iterable: Iterable[Item], name: str, *, total: int | None = None, store: StoreLike = None) -> Track[Item]:
+    """Record a loop as the session ``name``: a step for each item.
+
+    Args:
+        iterable: what is iterated: batches, epochs, a range.
+        name: names the session: 1 to 128 of ``A-Z a-z 0-9 . _ -``.
+        total: how many items there are; None asks ``len(iterable)``.
+        store: where it is recorded: a store, a folder or a URL; None is ``FORGE_WIDGETS_STORE`` or the user's own.
+
+    Returns the iterable; its ``log(**metrics)`` adds metrics to the step at hand.
+
+    Raises InvalidSessionId, InvalidStoreURL or InvalidInput for arguments that can't be used; iterating raises only what
+    the iterable raises.
+    """
+    return Track(iterable, name, total=total, store=store)

@@ -1,0 +1,54 @@
+"""What users pass as a metric, taken by value at emit and made a number on the publisher's thread.
+
+A loop may change its tensors in place right after an emit, and a device must not be waited for: tensors are cloned off
+the graph here, arrays are read at once. No framework is imported; values are known by what they can do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_IMMUTABLE_ON_DEVICE = ("jax", "jaxlib", "tensorflow")
+
+
+class NotANumber(ValueError):
+    """Raised for a value that is no number; the message says what it is."""
+
+
+def capture(value: Any) -> Any:
+    """Take a metric's value as it is now, without waiting for a device. Raises NotANumber."""
+    kind = type(value)
+    if kind is float or kind is int:
+        return value
+    if value is None or isinstance(value, (str, bytes)):
+        raise NotANumber(f"{_shown(value)} is no number")
+    if hasattr(value, "detach") and hasattr(value, "clone"):
+        return value.detach().clone()
+    if kind.__module__.split(".", 1)[0] in _IMMUTABLE_ON_DEVICE:
+        return value
+    return number(value)
+
+
+def number(captured: Any) -> float:
+    """Turn a captured value into a float. Raises NotANumber."""
+    try:
+        plain = captured.item() if hasattr(captured, "item") else captured
+        if isinstance(plain, (str, bytes, complex)):
+            raise TypeError
+        return float(plain)
+    except (TypeError, ValueError, RuntimeError):
+        raise NotANumber(f"{_shown(captured)} is no number") from None
+    except OverflowError:
+        return float("inf") if captured > 0 else float("-inf")
+
+
+def _shown(value: Any) -> str:
+    """Show a value in a message, short whatever its repr does."""
+    shape = getattr(value, "shape", None)
+    if shape is not None:
+        return f"a {type(value).__name__} of shape {tuple(shape)}"
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001  # a user's repr may raise anything; the message must still be made
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 60 else text[:57] + "..."
