@@ -36,7 +36,7 @@ lint: setup
 
 # A second make, since installing builds the front end too: only a fresh look at the stamps sees that.
 setup: $(STAMPS)/installed
-	@$(MAKE) --no-print-directory $(STAMPS)/front-end
+	@$(MAKE) --no-print-directory --silent $(STAMPS)/front-end
 
 $(STAMPS)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
@@ -46,7 +46,6 @@ $(STAMPS)/python:
 	touch $@
 
 $(STAMPS)/installed: pyproject.toml install.json $(wildcard jupyter_config/*) forge_widgets/_version.py | $(STAMPS)/python
-	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	.ci/node $(VENV)
 	touch $(STAMPS)/front-end
