@@ -95,7 +95,7 @@ def grok_progress(step: float, total_steps: float) -> float:
     """Return floor(100 · step / total_steps) within 0..100; 0 where that can't be said."""
     if not math.isfinite(step) or not math.isfinite(total_steps) or total_steps <= 0:
         return 0.0
-    return float(min(100, max(0, math.floor(100 * step / total_steps))))
+    return float(math.floor(min(100.0, max(0.0, 100 * step / total_steps))))
 
 
 def nonfinite_name(value: float) -> str:

@@ -1,0 +1,77 @@
+"""Curves of bounded size: nothing extreme is lost, memory does not grow."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forge_widgets.core import series
+from forge_widgets.core.series import Line, Series
+from forge_widgets.core.steps import block_of
+
+
+@given(st.integers(1, 5_000), st.integers(0, 2**32))
+def test_a_line_keeps_the_least_the_greatest_and_the_newest_in_order_and_in_bounds(count: int, seed: int) -> None:
+    rng = random.Random(seed)
+    values = [rng.uniform(-1e6, 1e6) for _ in range(count)]
+    line = Line()
+    for step, value in enumerate(values):
+        line.add(float(step), value)
+    points = line.points()
+    kept = [value for _, value in points]
+    steps = [step for step, _ in points]
+    assert min(kept) == min(values)
+    assert max(kept) == max(values)
+    assert points[-1] == (float(len(values) - 1), values[-1])
+    assert steps == sorted(set(steps))
+    assert len(points) <= 2 * series.MAX_BUCKETS + 1
+
+
+def test_a_short_line_keeps_every_point() -> None:
+    line = Line()
+    for step in range(series.MAX_BUCKETS):
+        line.add(float(step), float(step % 7))
+    assert line.points() == [(float(step), float(step % 7)) for step in range(series.MAX_BUCKETS)]
+
+
+def test_nan_is_shown_only_while_it_is_the_newest() -> None:
+    line = Line()
+    line.add(1.0, 0.5)
+    line.add(2.0, math.nan)
+    assert math.isnan(line.points()[-1][1])
+    line.add(3.0, 0.4)
+    assert line.points() == [(1.0, 0.5), (3.0, 0.4)]
+
+
+def test_each_metric_of_each_model_has_a_line_and_coordinates_have_none() -> None:
+    curves = Series()
+    row = {"currentStep": 1.0, "totalSteps": 9.0, "loss": 1.0, "accuracy": 0.5}
+    curves.add_block(
+        block_of([(1.0, {**row, "currentModel": 2.0}), (2.0, {**row, "currentModel": 1.0}), (3.0, {"loss": 1.0})])
+    )
+    assert [(metric, model) for metric, model, _ in curves.lines()] == [
+        ("loss", 1),
+        ("loss", 2),
+        ("accuracy", 1),
+        ("accuracy", 2),
+    ]
+
+
+@pytest.mark.parametrize("model", [0.0, -1.0, math.nan, math.inf, 1e300])
+def test_a_model_that_is_no_number_of_a_model_is_drawn_as_the_first(model: float) -> None:
+    curves = Series()
+    curves.add_row({"currentStep": 1.0, "currentModel": model, "loss": 1.0})
+    assert [number for _, number, _ in curves.lines()] == [1]
+
+
+def test_lines_beyond_the_bound_are_not_kept_and_are_named() -> None:
+    curves = Series()
+    for number in range(series.MAX_LINES + 3):
+        curves.add_row({"currentStep": 1.0, f"metric {number:03}": 1.0})
+    assert len(list(curves.lines())) == series.MAX_LINES
+    assert ("metric 122", 1) in curves.dropped
+    assert len(curves.dropped) == 3

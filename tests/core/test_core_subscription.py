@@ -1,0 +1,157 @@
+"""What a viewer gets next: whole, in order, once, whatever it had before."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forge_widgets.core import subscription, wire
+from forge_widgets.core.events import Event, Record, length
+from forge_widgets.core.state import State, fold_all
+from forge_widgets.core.steps import block_of
+from forge_widgets.core.subscription import Cursor, SessionLog, Slice
+
+BODIES = st.lists(st.integers(0, 6), min_size=1, max_size=25)
+
+
+def log_of(sizes: list[int], attempt: int = 1) -> list[Record]:
+    """Build a log: 0 is an event, n a block of n rows."""
+    records, offset = [], 1
+    for size in sizes:
+        body = (
+            block_of(
+                [
+                    (float(offset + i), {"currentStep": float(offset + i), "loss": 1.0 / (offset + i)})
+                    for i in range(size)
+                ]
+            )
+            if size
+            else Event(event_type="phase_completed", timestamp=float(offset), name=f"phase {offset}")
+        )
+        records.append(Record(offset=offset, attempt=attempt, producer="p", sequence=offset, body=body))
+        offset += length(body)
+    return records
+
+
+def slice_of(records: list[Record], epoch: str = "e", floor: int = 1) -> Slice:
+    return Slice(epoch, floor, records[-1].last if records else 0, records)
+
+
+@given(BODIES, st.data())
+def test_a_viewer_that_comes_and_goes_applies_each_offset_once_and_ends_with_the_fold(
+    sizes: list[int], data: st.DataObject
+) -> None:
+    records = log_of(sizes)
+    log, fed = SessionLog("s"), 0
+    cursor, state, applied = None, State(), []
+    while fed < len(records) or cursor != log.cursor:
+        if fed < len(records):
+            more = data.draw(st.integers(1, len(records) - fed))
+            log.apply(slice_of(records[max(0, fed - 1) : fed + more]))
+            fed += more
+        frame = log.frame(cursor)
+        if frame is None:
+            continue
+        if frame.key:
+            state, applied = frame.state, list(range(1, frame.last + 1))
+        else:
+            state = fold_all(state, frame.records)
+            applied += [offset for record in frame.records for offset in range(record.offset, record.last + 1)]
+        cursor = Cursor(frame.epoch, frame.last)
+    assert applied == list(range(1, records[-1].last + 1))
+    assert state == fold_all(State(), records)
+    assert log.frame(cursor) is None
+    assert log.entries_after(cursor) == []
+
+
+@given(BODIES, st.data())
+def test_a_cursor_may_stand_inside_a_block(sizes: list[int], data: st.DataObject) -> None:
+    records = log_of(sizes)
+    log = SessionLog("s")
+    log.apply(slice_of(records))
+    offset = data.draw(st.integers(0, log.top - 1))
+    frame = log.frame(Cursor("e", offset))
+    assert frame is not None
+    assert (frame.first, frame.last) == (offset + 1, log.top)
+    assert frame.records[0].offset == offset + 1
+    assert sum(length(record.body) for record in frame.records) == log.top - offset
+
+
+def test_a_session_that_nobody_recorded_gives_a_key_frame_that_waits() -> None:
+    frame = SessionLog("s").frame(None)
+    assert frame is not None
+    assert (frame.key, frame.epoch, frame.last, frame.state.status) == (True, "", 0, "waiting")
+
+
+@pytest.mark.parametrize("cursor", [Cursor("other", 1), Cursor("e", 99)])
+def test_a_cursor_of_another_epoch_or_above_the_top_gets_a_key_frame_and_is_told(cursor: Cursor) -> None:
+    log = SessionLog("s")
+    log.apply(slice_of(log_of([1, 0, 3])))
+    frame = log.frame(cursor)
+    assert frame is not None
+    assert (frame.key, frame.recovered) == (True, False)
+    assert log.entries_after(cursor) is None
+
+
+def test_a_cursor_behind_the_tail_gets_a_key_frame_and_memory_stays_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscription, "TAIL_ROWS", 10)
+    log = SessionLog("s")
+    log.apply(slice_of(log_of([4] * 10)))
+    behind, within = log.frame(Cursor("e", 20)), log.frame(Cursor("e", 34))
+    assert behind is not None
+    assert within is not None
+    assert (behind.key, within.key) == (True, False)
+    assert log.entries_after(Cursor("e", 20)) is None
+
+
+def test_a_new_epoch_or_a_floor_above_starts_afresh() -> None:
+    log = SessionLog("s")
+    assert log.apply(slice_of(log_of([2, 0])))
+    assert not log.apply(slice_of(log_of([2, 0])))
+    assert log.apply(slice_of(log_of([1]), epoch="new"))
+    assert (log.epoch, log.top, log.state.rows) == ("new", 1, 1)
+    trimmed = log_of([2, 2, 2])[2:]
+    assert log.apply(slice_of(trimmed, epoch="new", floor=5))
+    assert (log.top, log.state.rows) == (6, 2)
+
+
+def test_a_new_attempt_begins_new_curves_and_an_old_one_adds_none() -> None:
+    log = SessionLog("s")
+    log.apply(slice_of(log_of([3])))
+    late = Record(
+        offset=5, attempt=1, producer="p", sequence=9, body=block_of([(9.0, {"currentStep": 9.0, "loss": 9.0})])
+    )
+    step = Event(event_type="step_update", timestamp=5.0, metrics={"currentStep": 1.0, "loss": 0.5})
+    log.apply(slice_of([Record(offset=4, attempt=2, producer="q", sequence=1, body=step), late]))
+    assert list(log.series.lines()) == [("loss", 1, [(1.0, 0.5)])]
+
+
+def test_frames_are_strict_json_with_names_for_what_is_not_finite() -> None:
+    log = SessionLog("s")
+    rows = block_of([(1.0, {"loss": math.nan, "currentStep": 1.0}), (2.0, {"currentStep": 2.0, "accuracy": math.inf})])
+    records = [
+        Record(offset=1, attempt=1, producer="p", sequence=1, body=rows),
+        Record(
+            offset=3,
+            attempt=1,
+            producer="p",
+            sequence=3,
+            body=Event(event_type="model_completed", timestamp=3.0, metrics={"currentModel": 1.0, "loss": -math.inf}),
+        ),
+    ]
+    log.apply(slice_of(records))
+    delta, key = log.frame(Cursor("e", 0)), log.frame(None)
+    assert delta is not None
+    assert key is not None
+    told = json.loads(wire.encode(wire.frame_message("s", delta, log.series)))
+    columns = {"loss": ["NaN", None], "currentStep": [1, 2], "accuracy": [None, "Infinity"]}
+    assert told["records"][0]["rows"]["columns"] == columns
+    assert told["records"][1]["event"]["metrics"]["loss"] == "-Infinity"
+    whole = json.loads(wire.encode(wire.frame_message("s", key, log.series)))
+    assert whole["state"]["metrics"]["loss"] == ["-Infinity", [3.0, "p", 3]]
+    assert whole["state"]["models"] == [{"number": 1, "loss": "-Infinity", "completed": True}]
+    assert whole["series"][1] == {"metric": "accuracy", "model": 1, "steps": [2], "values": ["Infinity"]}
