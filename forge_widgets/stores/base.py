@@ -54,8 +54,10 @@ class Store(Protocol):
 
     # The URL that opens this store again.
     url: str
-    # Durable random id: the same store has it in every process and after every restart.
-    store_id: str
+
+    @property
+    def store_id(self) -> str:
+        """Durable random id: the same store has it in every process and after every restart. Raises StoreUnavailable."""
 
     def append(self, session_id: str, batch: Batch) -> Receipt:
         """Append a producer's batch durably: when this returns it survives ``kill -9`` and a power cut.

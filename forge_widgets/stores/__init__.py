@@ -1,0 +1,72 @@
+"""Where sessions are kept: one interface (base.Store), one file or folder of files a backend, chosen by URL.
+
+Training appends, server, widgets and analysis read; a store calls none of them. Importing this loads no database library.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import unquote
+
+from forge_widgets.errors import InvalidStoreURL
+from forge_widgets.stores.base import Receipt, Snapshot, Store, Summary
+from forge_widgets.stores.memory import NAMED
+
+__all__ = ["ENVIRONMENT", "Receipt", "Snapshot", "Store", "Summary", "default_folder", "open_store"]
+
+ENVIRONMENT = "FORGE_WIDGETS_STORE"
+"""The environment variable that names the store where no argument does."""
+
+
+def open_store(url: str | os.PathLike[str] | Store | None = None) -> Store:
+    """Open the store that a URL names; cheap, and nothing is made on disk before the first append.
+
+    Args:
+        url: a folder, ``sqlite:///folder`` (relative), ``sqlite:////folder`` (absolute), ``memory://name`` (the same
+            one everywhere in this process), or a store, which is returned as it is. None: what FORGE_WIDGETS_STORE
+            names, else a folder in Jupyter's data directory.
+
+    Raises InvalidStoreURL.
+    """
+    if url is None:
+        url = os.environ.get(ENVIRONMENT) or default_folder()
+    if isinstance(url, (str, os.PathLike)):
+        return _open(os.fspath(url))
+    return url
+
+
+def default_folder() -> Path:
+    """Return the folder of the store that all kernels, scripts and servers of a user on a machine share."""
+    from jupyter_core.paths import jupyter_data_dir  # here: only who needs the default pays for the import
+
+    return Path(jupyter_data_dir()) / "forge_widgets"
+
+
+def _open(url: str) -> Store:
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        if not url.strip():
+            raise InvalidStoreURL(url, "it names nothing")
+        return _sqlite(url)
+    if scheme == "sqlite":
+        if not rest.startswith("/") or not rest[1:]:
+            raise InvalidStoreURL(
+                url, "a sqlite URL has three slashes before a relative folder, four before an absolute"
+            )
+        return _sqlite(unquote(rest[1:]))
+    if scheme == "memory":
+        if not rest:
+            raise InvalidStoreURL(url, "it has no name")
+        return NAMED.get(rest)
+    if scheme in ("http", "https"):
+        raise InvalidStoreURL(url, "stores over HTTP are not supported by this release")
+    raise InvalidStoreURL(url, f"scheme {scheme!r} is unknown")
+
+
+def _sqlite(folder: str) -> Store:
+    if "\0" in folder:
+        raise InvalidStoreURL(folder, "a path has no NUL character")
+    from forge_widgets.stores.sqlite import SqliteStore  # here: only who uses SQLite loads it
+
+    return SqliteStore(Path(folder).expanduser())

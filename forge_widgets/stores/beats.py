@@ -1,0 +1,122 @@
+"""Heartbeats beside the log: one small file for each producer, rewritten in place.
+
+No fsync and no new blocks: a beat goes through where the log can't, on a full disk. Nothing here ever raises for the
+file system; a beat that can't be written is one that is not seen.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import OrderedDict
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from forge_widgets.core.liveness import Heartbeat
+from forge_widgets.stores.filenames import BEAT_SUFFIX, beat_name
+
+BEAT_BYTES = 1024
+"""Size of a heartbeat file: JSON, padded with spaces."""
+
+KEPT_S = 86_400.0
+"""Heartbeats older than this are removed when another producer's first beat comes: those closed, or of earlier attempts."""
+
+_MAX_OPEN = 64
+_MAX_REASON = 300
+_READ_TRIES = 3
+
+_log = logging.getLogger(__name__)
+_decoder = msgspec.json.Decoder(Heartbeat)
+
+
+class Beats:
+    """The heartbeat files of a folder. Safe for threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        # Descriptors by file name, newest use last, at most _MAX_OPEN.
+        self._open: OrderedDict[str, int] = OrderedDict()
+
+    def write(self, stem: str, heartbeat: Heartbeat) -> None:
+        """Write a producer's heartbeat."""
+        name = beat_name(stem, heartbeat.producer)
+        with self._lock:
+            try:
+                if not self._put(name, heartbeat):
+                    self._remove_old(stem, heartbeat)
+            except OSError as error:
+                _log.debug("heartbeat %s not written: %s", name, error)
+
+    def read(self, stem: str) -> list[Heartbeat]:
+        """Return the heartbeats of a session, each as it was last written whole."""
+        return [heartbeat for _, heartbeat in self._read_all(stem)]
+
+    def delete(self, stem: str) -> None:
+        """Remove all heartbeats of a session."""
+        for file in self._files(stem):
+            with suppress(OSError):
+                file.unlink()
+
+    def close(self) -> None:
+        """Let go of the files."""
+        with self._lock:
+            while self._open:
+                _, descriptor = self._open.popitem()
+                with suppress(OSError):
+                    os.close(descriptor)
+
+    def _put(self, name: str, heartbeat: Heartbeat) -> bool:
+        """Write in place. Return False where the file is new."""
+        descriptor = self._open.get(name)
+        if descriptor is not None and os.fstat(descriptor).st_nlink == 0:  # the session was deleted meanwhile
+            os.close(self._open.pop(name))
+            descriptor = None
+        known = descriptor is not None
+        if descriptor is None:
+            file = self._folder / name
+            known = file.exists()
+            descriptor = self._open[name] = os.open(file, os.O_CREAT | os.O_RDWR, 0o600)
+            while len(self._open) > _MAX_OPEN:
+                os.close(self._open.popitem(last=False)[1])
+        self._open.move_to_end(name)
+        if len(heartbeat.reason) > _MAX_REASON:
+            heartbeat = msgspec.structs.replace(heartbeat, reason=heartbeat.reason[: _MAX_REASON - 1] + "…")
+        size = max(BEAT_BYTES, os.fstat(descriptor).st_size)
+        _write_at_start(descriptor, msgspec.json.encode(heartbeat).ljust(size))
+        return known
+
+    def _remove_old(self, stem: str, newest: Heartbeat) -> None:
+        for file, heartbeat in self._read_all(stem):
+            over = heartbeat.closed or heartbeat.attempt < newest.attempt
+            if over and newest.beat - heartbeat.beat > KEPT_S:
+                with suppress(OSError):
+                    file.unlink()
+
+    def _files(self, stem: str) -> list[Path]:
+        prefix = f"{stem}@"
+        try:
+            files = list(self._folder.iterdir())
+        except OSError:
+            return []
+        return [file for file in files if file.name.startswith(prefix) and file.name.endswith(BEAT_SUFFIX)]
+
+    def _read_all(self, stem: str) -> list[tuple[Path, Heartbeat]]:
+        found = []
+        for file in self._files(stem):
+            for _ in range(_READ_TRIES):  # a beat may be caught half written
+                with suppress(OSError, msgspec.DecodeError):
+                    found.append((file, _decoder.decode(file.read_bytes())))
+                    break
+        return found
+
+
+def _write_at_start(descriptor: int, content: bytes) -> None:
+    if hasattr(os, "pwrite"):
+        os.pwrite(descriptor, content, 0)
+    else:  # Windows; the lock in Beats keeps the two calls together
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, content)

@@ -1,0 +1,53 @@
+"""What can go wrong with a database, in our words.
+
+Every call into SQLite or the file system passes through here, so that callers see only the errors of the interface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import apsw
+import msgspec
+
+from forge_widgets.errors import ForgeError, InvalidInput, StoreDamaged, StoreUnavailable
+
+# A constraint that breaks, a value of another type, a record that can't be read: the file is not as we made it.
+_DAMAGED = (
+    apsw.CorruptError,
+    apsw.NotADBError,
+    apsw.FormatError,
+    apsw.MismatchError,
+    apsw.ConstraintError,
+    msgspec.DecodeError,
+    InvalidInput,
+)
+
+
+@contextmanager
+def said_as_ours(url: str, path: str) -> Iterator[None]:
+    """Turn what SQLite and the file system raise into StoreDamaged and StoreUnavailable."""
+    try:
+        yield
+    except _DAMAGED as error:
+        raise StoreDamaged(path, _reason(error)) from error
+    except apsw.Error as error:
+        if getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHORT_READ:
+            raise StoreDamaged(path, "it is shorter than it was") from error
+        if isinstance(error, apsw.SQLError) and "no such " in str(error):
+            raise StoreDamaged(path, _reason(error)) from error
+        raise StoreUnavailable(url, _reason(error)) from error
+    except ForgeError:
+        raise
+    except OSError as error:
+        raise StoreUnavailable(url, error.strerror or str(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    if isinstance(error, apsw.BusyError):
+        return "another process holds its lock"
+    if isinstance(error, apsw.FullError):
+        return "no space is left on its disk"
+    return text[:200]

@@ -1,0 +1,178 @@
+"""A SQLite store's folder: its rights, its id, and the making and setting aside of files in it.
+
+    store.json              the store's durable random id
+    index.sqlite            a cache for lists; may be deleted at any time
+    lock                    held while a session's file is made, set aside or deleted
+    sessions/               a database for each session, with SQLite's own -wal, -shm or -journal beside it
+    sessions/NAME.beat      a producer's heartbeat
+    sessions/NAME.sqlite.damaged-1    what was set aside
+
+All of it is for its owner's eyes only. Files of a session are opened by SQLite alone: closing a second descriptor of
+a database would drop the locks that this process holds on it (sqlite.org/howtocorrupt.html, 2.2).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import apsw
+
+from forge_widgets.errors import StoreUnavailable
+from forge_widgets.stores.network_fs import is_network
+
+_JOURNALS = ("-wal", "-shm", "-journal")
+
+
+class Folder:
+    """The folder of a SQLite store. Raises OSError and apsw.Error as they come."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.sessions = path / "sessions"
+        self._ready = False
+        self._wal = True
+        self._store_id = ""
+
+    @property
+    def wal(self) -> bool:
+        """Whether files here use a write-ahead log: everywhere but on network file systems. Known once prepared."""
+        return self._wal
+
+    def prepare(self) -> None:
+        """Make the folder where it is not there yet, for its owner only. Raises StoreUnavailable for somebody else's."""
+        if self._ready and self.sessions.is_dir():
+            return
+        for folder in (*reversed(self.path.parents), self.path, self.sessions):
+            if not folder.is_dir():
+                _make_folder(folder)
+        _own(self.sessions)
+        self._wal = not is_network(self.sessions)
+        self._ready = True
+
+    def store_id(self) -> str:
+        """Return the durable id of the store, drawn by whoever asks first."""
+        if not self._store_id:
+            self.prepare()
+            file = self.path / "store.json"
+            if not file.exists():
+                _write_once(file, json.dumps({"storeId": secrets.token_hex(16), "format": 1}).encode() + b"\n")
+            self._store_id = _read_id(file)
+        return self._store_id
+
+    def make_file(self, file: Path) -> None:
+        """Make a session's empty file; not an error where it is there. What another file left at its journals' names goes."""
+        self.prepare()
+        with self.lock():
+            if file.exists():
+                return
+            for suffix in _JOURNALS:
+                Path(f"{file}{suffix}").unlink(missing_ok=True)
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        _sync(file.parent)
+
+    def set_aside(self, file: Path) -> Path:
+        """Rename a session's file and its journals out of the way; the caller holds the lock. Return its new path."""
+        number = 1
+        while (aside := Path(f"{file}.damaged-{number}")).exists():
+            number += 1
+        file.rename(aside)
+        for suffix in _JOURNALS:
+            with suppress(FileNotFoundError):
+                Path(f"{file}{suffix}").rename(f"{aside}{suffix}")
+        _sync(file.parent)
+        return aside
+
+    def delete_file(self, file: Path) -> bool:
+        """Delete a session's file and its journals. False where there was none."""
+        if not file.exists():
+            return False
+        with self.lock():
+            try:
+                file.unlink()
+            except FileNotFoundError:
+                return False
+            for suffix in _JOURNALS:
+                Path(f"{file}{suffix}").unlink(missing_ok=True)
+        _sync(file.parent)
+        return True
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder's lock against all processes: one that SQLite keeps, so that it goes with its holder."""
+        connection = apsw.Connection(str(self.path / "lock"))
+        try:
+            connection.set_busy_timeout(10_000)
+            connection.execute("BEGIN EXCLUSIVE")
+            yield
+        finally:
+            connection.close()
+
+
+def _make_folder(folder: Path) -> None:
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    if not folder.is_dir():
+        raise NotADirectoryError(20, "a file stands where a folder should", str(folder))
+    _sync(folder.parent)
+
+
+def _own(folder: Path) -> None:
+    """See that a folder is its owner's alone. Raises StoreUnavailable where it is another user's."""
+    if os.name != "posix":
+        return
+    found = folder.stat()
+    if os.geteuid() not in (found.st_uid, 0):
+        raise StoreUnavailable(
+            str(folder), f"it belongs to user {found.st_uid}, and a store is one user's own: choose another folder"
+        )
+    if found.st_mode & 0o077:
+        with suppress(OSError):  # a file system without rights, such as vfat
+            folder.chmod(0o700)
+
+
+def _write_once(file: Path, content: bytes) -> None:
+    """Write a file durably and whole, unless another process is first."""
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(6)}")
+    try:
+        descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        try:
+            os.write(descriptor, content)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        with suppress(FileExistsError):
+            try:
+                os.link(draft, file)
+            except PermissionError:  # a file system without hard links
+                if not file.exists():
+                    draft.rename(file)
+    finally:
+        draft.unlink(missing_ok=True)
+    _sync(file.parent)
+
+
+def _read_id(file: Path) -> str:
+    try:
+        store_id = json.loads(file.read_bytes())["storeId"]
+    except (ValueError, KeyError, TypeError):
+        store_id = None
+    if not isinstance(store_id, str) or not store_id:
+        raise StoreUnavailable(str(file), 'it should hold {"storeId": "..."}; move it away and a new id is drawn')
+    return store_id
+
+
+def _sync(folder: Path) -> None:
+    """Make names in a folder durable, where a system can."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
