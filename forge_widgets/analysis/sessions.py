@@ -1,0 +1,91 @@
+"""The sessions of a store as a list of values: what is running, what ran, and how far each has come.
+
+Reads summaries and heartbeats and writes nothing. Notebooks and the command line call it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+
+from msgspec import Struct
+
+from forge_widgets.analysis.history import moment
+from forge_widgets.analysis.reading import StoreLike, opened
+from forge_widgets.core.document import metrics_of
+from forge_widgets.core.eta import Estimate, estimate, overall_total
+from forge_widgets.core.events import STATUSES, Status
+from forge_widgets.core.liveness import lost_producer
+from forge_widgets.errors import InvalidInput
+from forge_widgets.stores.base import Store, Summary
+from forge_widgets.stores.processes import process_alive
+
+
+class SessionInfo(Struct, frozen=True, kw_only=True):
+    """A session as it stood when the list was made."""
+
+    session_id: str
+    status: Status
+    # True where the training went without a word: the status is the last that it said.
+    lost: bool
+    # The attempt that all of this is of: the latest, and so the number of attempts.
+    attempt: int
+    # In UTC: the first record of the first attempt, and the newest record.
+    created_at: datetime
+    updated_at: datetime
+    # The contract's nine metrics and the user's own, the newest of each.
+    metrics: Mapping[str, float]
+    # Step rows of the attempt.
+    rows: int
+    # What the training failed with, "" where it did not.
+    error: str
+    # What is left of a running training at its pace; None where that can't be said.
+    left: Estimate | None
+
+    def __str__(self) -> str:
+        """Return a line: id, status, how far, and the loss."""
+        at = " ".join(f"{word} {self.metrics[name]:g}/{self.metrics[total]:g}" for word, name, total in _PLACES)
+        status = f"{self.status}, training gone" if self.lost else self.status
+        return f"{self.session_id}: {status}, {at}, loss {self.metrics['loss']:.4g}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self}>"
+
+
+_PLACES = (("model", "currentModel", "totalModels"), ("step", "currentStep", "totalSteps"))
+
+
+def sessions(*, status: Status | None = None, limit: int | None = None, store: StoreLike = None) -> list[SessionInfo]:
+    """List the sessions of a store, the newest update first.
+
+    ``status`` keeps those of one status, ``limit`` at most so many (None: all). ``store`` is an open store, a folder or a URL,
+    None the user's own. Raises InvalidInput for an unknown status or a limit below 1.
+    """
+    if status is not None and status not in STATUSES:
+        raise InvalidInput(f"{status!r} is no status", where="status", expected=f"one of {', '.join(sorted(STATUSES))}")
+    if limit is not None and limit < 1:
+        raise InvalidInput(f"{limit!r} is no limit", where="limit", expected="1 or more, or None for all")
+    with opened(store) as source:
+        kept = [found for found in source.summaries() if status is None or found.state.status == status]
+        now = time.time()
+        return [_info(source, found, now) for found in kept[:limit]]
+
+
+def _info(store: Store, summary: Summary, now: float) -> SessionInfo:
+    state = summary.state
+    running = state.status == "running"
+    total = overall_total(state.value("totalSteps"), state.value("totalModels"))
+    lost = state.lost or lost_producer(state, store.heartbeats(summary.session_id), now, process_alive) is not None
+    return SessionInfo(
+        session_id=summary.session_id,
+        status=state.status,
+        lost=lost,
+        attempt=state.attempt,
+        created_at=moment(summary.created_at),
+        updated_at=moment(summary.updated_at),
+        metrics=metrics_of(state),
+        rows=state.rows,
+        error=state.error,
+        left=estimate(state.pace, total) if running and not lost else None,
+    )

@@ -1,0 +1,35 @@
+"""Arguments that several commands share, so that they are called and explained the same everywhere."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TypeAlias
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+"""What ``add_subparsers`` gives; argparse has no public name for it."""
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """Add ``--store``."""
+    parser.add_argument(
+        "--store",
+        metavar="URL",
+        help="where sessions are kept: a folder or sqlite:///folder "
+        "(default: $FORGE_WIDGETS_STORE, else a folder in Jupyter's data directory)",
+    )
+
+
+def port(text: str) -> int:
+    """Read a port number; for argparse."""
+    number = int(text)
+    if not 0 <= number <= 65_535:
+        raise argparse.ArgumentTypeError(f"{number} is no port: expected 0 (any free one) to 65535")
+    return number
+
+
+def positive(text: str) -> int:
+    """Read a whole number from 1; for argparse."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is too small: expected 1 or more")
+    return number

@@ -1,0 +1,70 @@
+"""The demo's notebook: one cell that watches the session, its output stored, so that it is live as soon as it is opened."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from forge_widgets.cli.demo.lab import LabServer
+
+NAME = "forge-widgets-demo"
+MIME = "application/vnd.forge-widgets.session.v1+json"
+
+Json = dict[str, Any]
+
+
+def demo_notebook(session_id: str, store_id: str) -> Json:
+    """Build the notebook of a session that is trained in another process."""
+    about = (
+        "# A training, live\n\n"
+        "Three small networks are being trained in a process of their own. The view below reads what they record: "
+        "reload the page, restart the kernel, close the tab and come back: nothing is lost.\n\n"
+        "It was here before a kernel ran. Run the cell and it goes on the same."
+    )
+    rows = f'forge.history("{session_id}").to_dataframe().tail()  # what was recorded so far; needs pandas'
+    return {
+        "cells": [
+            _cell("about", "markdown", about),
+            {
+                **_cell("watch", "code", f'import forge_widgets as forge\n\nforge.watch("{session_id}")'),
+                "execution_count": 1,
+                "outputs": [_output(session_id, store_id)],
+            },
+            {**_cell("rows", "code", rows), "execution_count": None, "outputs": []},
+        ],
+        "metadata": {
+            "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+            # Says that the notebook is ours to write anew.
+            "forge_widgets": {"demo": True},
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+
+
+def place_notebook(server: LabServer, notebook: Json) -> str:
+    """Write the notebook into the server's folder and return its path; a file of the user's is never overwritten."""
+    for number in range(1, 100):
+        path = quote(f"{NAME}.ipynb" if number == 1 else f"{NAME}-{number}.ipynb")
+        there = server.ask(f"api/contents/{path}?type=notebook&content=1")
+        if there is None or there.get("content", {}).get("metadata", {}).get("forge_widgets", {}).get("demo"):
+            server.ask(f"api/contents/{path}", {"type": "notebook", "content": notebook}, "PUT")
+            return path
+    raise FileExistsError(f"{server.url} has a hundred notebooks called {NAME}: rename or delete some")
+
+
+def _cell(name: str, kind: str, source: str) -> Json:
+    return {"cell_type": kind, "id": f"forge-{name}", "metadata": {}, "source": source}
+
+
+def _output(session_id: str, store_id: str) -> Json:
+    return {
+        "output_type": "execute_result",
+        "execution_count": 1,
+        "data": {
+            MIME: {"sessionId": session_id, "version": 1},
+            "text/plain": f"Progress of {session_id}: open this notebook in JupyterLab with forge-widgets to see it live",
+        },
+        "metadata": {MIME: {"storeId": store_id}},
+    }

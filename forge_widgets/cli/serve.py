@@ -1,0 +1,57 @@
+"""``forge-widgets serve``: the stand-alone server, for pages and clients outside Jupyter."""
+
+from __future__ import annotations
+
+import argparse
+
+from forge_widgets.cli.arguments import Commands, add_store, port
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "serve",
+        help="serve the sessions of a store by HTTP and WebSocket",
+        description="Serve the sessions of a store by HTTP and WebSocket, without Jupyter. Prints a URL with the token "
+        "that lets a browser in; programs send it as 'Authorization: token TOKEN'. Ctrl-C ends it.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine)")
+    parser.add_argument("--port", type=port, default=8001, help="port to listen on, 0 for a free one (default: 8001)")
+    add_store(parser)
+    parser.add_argument("--token", help="the token to ask for (default: a new one each time)")
+    parser.add_argument(
+        "--open",
+        action="store_true",
+        help="ask for no token, for clients that know none: only on this machine, and only for its own pages",
+    )
+    parser.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="let pages of this origin in, such as https://example.org, or 'null' (may be repeated)",
+    )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="answer requests for this host name too (may be repeated)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until Ctrl-C."""
+    from forge_widgets.server.standalone import serve
+
+    serve(
+        store_url=arguments.store,
+        host=arguments.host,
+        port=arguments.port,
+        token=arguments.token,
+        open_=arguments.open,
+        allow_origin=tuple(arguments.allow_origin),
+        allow_host=tuple(arguments.allow_host),
+    )
+    return 0
