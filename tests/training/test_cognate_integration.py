@@ -8,12 +8,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from forge_widgets.errors import InvalidInput, InvalidSessionId
+from forge_widgets.stores import open_store
 from forge_widgets.training.cognate import CognateCreatorIntegration, CognateSettings
 
 TINY = CognateSettings(
@@ -27,23 +30,31 @@ class Recorder:
     def __init__(self) -> None:
         self.calls: list[tuple[str, Any]] = []
 
-    def emit_training_started(self, total_steps: int = 0, total_models: int = 0, **metrics: Any) -> None:
+    def emit_training_started(
+        self, total_steps: int | None = None, total_models: int | None = None, **metrics: Any
+    ) -> None:
         self.calls.append(("started", {"total_steps": total_steps, "total_models": total_models, **metrics}))
 
     def emit_step_update(
-        self, step: int, loss: Any, model_idx: int = 0, total_steps: int = 0, total_models: int = 0, **metrics: Any
+        self,
+        step: int,
+        loss: Any = None,
+        model_idx: int | None = None,
+        total_steps: int | None = None,
+        total_models: int | None = None,
+        **metrics: Any,
     ) -> None:
         where = {"step": step, "loss": loss, "model_idx": model_idx}
         self.calls.append(("step", {**where, "total_steps": total_steps, "total_models": total_models, **metrics}))
 
-    def emit_model_completed(self, model_idx: int, final_loss: Any, **metrics: Any) -> None:
+    def emit_model_completed(self, model_idx: int, final_loss: Any = None, **metrics: Any) -> None:
         self.calls.append(("completed", (model_idx, final_loss)))
 
-    def emit_phase_completed(self, phase_name: str, /, **metrics: Any) -> None:
+    def emit_phase_completed(self, phase_name: str, **metrics: Any) -> None:
         self.calls.append(("phase", phase_name))
 
-    def emit_error(self, error_message: str, /) -> None:
-        self.calls.append(("error", error_message))
+    def emit_error(self, error: str, /) -> None:
+        self.calls.append(("error", error))
 
     @property
     def steps(self) -> list[dict[str, Any]]:
@@ -142,6 +153,21 @@ def test_a_result_says_when_a_cognate_had_memorised_and_that_it_has_not_grokked(
     assert result["memorised_at"] is not None
     assert result["memorised_at"] < 150
     assert (result["grokked_at"] is None) == (result["accuracy"] <= 0.95)
+
+
+def test_each_training_is_an_attempt_of_its_own_in_the_store(tmp_path: Path) -> None:
+    for attempt in (1, 2):
+        integration = CognateCreatorIntegration("cognates", store=str(tmp_path), settings=TINY)
+        results = integration.create_cognates_with_progress(num_models=2, steps_per_model=5)
+        with closing(open_store(str(tmp_path))) as store:
+            snapshot = store.snapshot("cognates")
+
+        assert snapshot is not None
+        assert snapshot.state.attempt == attempt
+        assert snapshot.state.status == "completed"
+        assert snapshot.state.rows == 10
+        assert [phase.name for phase in snapshot.state.phases] == ["initialization", "training_complete"]
+        assert snapshot.state.metrics["loss"].value == results[1]["final_loss"]
 
 
 def test_a_creator_of_three_models_is_run_as_it_is() -> None:
@@ -274,7 +300,7 @@ def test_a_report_that_cant_be_read_is_warned_of_once_and_training_goes_on(caplo
         hooks, _ = run(Creator(["50 %", {"step": "many", "loss": 1.0}, {"step": math.inf, "loss": 1.0}, {"step": 3}]))
 
     assert [row["step"] for row in hooks.steps] == [3]
-    assert math.isnan(hooks.steps[0]["loss"])
+    assert hooks.steps[0]["loss"] is None
     assert len(caplog.records) == 1
     assert "it is a str, not a dict" in caplog.text
 
@@ -282,9 +308,9 @@ def test_a_report_that_cant_be_read_is_warned_of_once_and_training_goes_on(caplo
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (RuntimeError("CUDA out of memory"), "CUDA out of memory"),
+        (RuntimeError("CUDA out of memory"), "RuntimeError: CUDA out of memory"),
         (ValueError(), "ValueError"),
-        (KeyboardInterrupt(), "interrupted"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
     ],
 )
 def test_what_ends_a_training_early_is_recorded_and_raised(error: BaseException, said: str) -> None:

@@ -9,29 +9,46 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 
 from forge_widgets.errors import ForgeError, InvalidInput
+from forge_widgets.stores import open_store
 from forge_widgets.training.cognate.integration import CognateCreatorIntegration
 from forge_widgets.training.cognate.settings import MODES, for_mode
+from forge_widgets.training.hooks import create_progress_hooks
 
 MODELS = 3
+SAVED_WITHIN_S = 30.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train three cognates as the command line says, and return the exit code."""
     given = _parser().parse_args(arguments)
     try:
-        settings = for_mode(given.mode)
-        steps = settings.steps if given.steps is None else given.steps
-        integration = CognateCreatorIntegration(given.session, store=given.store, seed=given.seed, settings=settings)
-        integration.create_cognates_with_progress(num_models=MODELS, steps_per_model=steps)
+        saved = _train(given)
     except KeyboardInterrupt:
         return 130
     except InvalidInput as error:
         return _fail(error, 2)
     except (ForgeError, ImportError, OSError, MemoryError) as error:
         return _fail(error, 1)
-    return 0
+    return 0 if saved else _fail(f"the end of the training was not saved within {SAVED_WITHIN_S:.0f} s", 1)
+
+
+def _train(given: argparse.Namespace) -> bool:
+    """Train as asked; False where not all of it could be saved."""
+    settings = for_mode(given.mode)
+    steps = settings.steps if given.steps is None else given.steps
+    with (
+        closing(open_store(given.store)) as store,
+        closing(create_progress_hooks(given.session, store=store)) as hooks,
+    ):
+        # Asking for the id makes the store's folder, and raises where that can't be: hooks would wait for it and let
+        # training go on, and here nobody trains for its own sake.
+        _ = store.store_id
+        integration = CognateCreatorIntegration(given.session, seed=given.seed, settings=settings, hooks=hooks)
+        integration.create_cognates_with_progress(num_models=MODELS, steps_per_model=steps)
+        return hooks.flush(SAVED_WITHIN_S)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _fail(error: BaseException, code: int) -> int:
+def _fail(error: object, code: int) -> int:
     print(f"forge-widgets: {' '.join(str(error).split())}", file=sys.stderr)
     return code
 

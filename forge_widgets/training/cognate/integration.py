@@ -13,10 +13,11 @@ from typing import Any, TypedDict
 
 from forge_widgets.core.metrics import check_session_id
 from forge_widgets.errors import InvalidInput
-from forge_widgets.stores.base import Store
 from forge_widgets.training.cognate.emitter import ProgressEmitter
 from forge_widgets.training.cognate.relay import ModelProgress, ProgressRelay
 from forge_widgets.training.cognate.settings import QUICK, CognateSettings
+from forge_widgets.training.hooks import create_progress_hooks
+from forge_widgets.training.run import StoreLike, describe
 
 
 class _Trained(TypedDict):
@@ -53,7 +54,7 @@ class CognateCreatorIntegration:
         session_id: str,
         creator: Any = None,
         *,
-        store: Store | str | None = None,
+        store: StoreLike = None,
         seed: int = 0,
         settings: CognateSettings | None = None,
         hooks: ProgressEmitter | None = None,
@@ -103,14 +104,12 @@ class CognateCreatorIntegration:
             try:
                 yield hooks
             except BaseException as error:  # an interrupt ends the training as surely as an error does
-                hooks.emit_error(_describe(error))
+                hooks.emit_error(describe(error))
                 raise
 
     def _open_hooks(self) -> AbstractContextManager[ProgressEmitter]:
         if self._hooks is not None:
             return nullcontext(self._hooks)
-        from forge_widgets.training.hooks import create_progress_hooks
-
         # New ones for each training: so each is an attempt of its own.
         return closing(create_progress_hooks(self.session_id, store=self._store))
 
@@ -206,10 +205,6 @@ def _number(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError, OverflowError):
         return math.nan
-
-
-def _describe(error: BaseException) -> str:
-    return str(error) or ("interrupted" if isinstance(error, KeyboardInterrupt) else type(error).__name__)
 
 
 def _check_creator(creator: object) -> None:

@@ -155,7 +155,7 @@ class ProgressRelay:
         model.loss = model.loss if loss is None else loss
         self._hooks.emit_step_update(
             step=step,
-            loss=float("nan") if model.loss is None else model.loss,
+            loss=model.loss,
             model_idx=model.index,
             total_steps=model.total_steps or self._total_steps,
             total_models=self._total_models,
@@ -165,9 +165,7 @@ class ProgressRelay:
     def _complete(self, model: ModelProgress) -> None:
         if not model.completed:
             model.completed = True
-            self._hooks.emit_model_completed(
-                model_idx=model.index, final_loss=float("nan") if model.loss is None else model.loss
-            )
+            self._hooks.emit_model_completed(model_idx=model.index, final_loss=model.loss)
 
 
 def _flat(report: object) -> Mapping[str, Any]:
