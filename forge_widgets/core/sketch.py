@@ -19,16 +19,17 @@ from forge_widgets.core.thin import thin
 WIDTH, HEIGHT = 640, 200
 LEFT, RIGHT, TOP, BOTTOM = 60, 614, 28, 172
 
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Okabe and Ito's colours (2008, jfly.uni-koeln.de/color) without yellow and black; a model's place is its number."""
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#b8608f", "#000", "#3a8fc4", "#a87400")
+"""After Okabe and Ito (2008, jfly.uni-koeln.de/color), dark enough for white paper: those of ui/style/forge.css."""
 
-DASHES = ("", "6 3", "2 3")
-"""Each round through the palette is dashed differently."""
+DASHES = ("", "6 3", "2 3", "8 3 2 3")
+"""Each round through the palette is dashed differently, as in ui/src/components/palette.ts."""
 
 MAX_PATH_CHARS = 4_800
 """All lines together; more lines leave fewer points to each."""
 
-MAX_NAMED = len(PALETTE)
+MAX_NAMED = 6
+"""More models than this are named together."""
 
 _LARGEST = 1e300
 _TICKS = 4

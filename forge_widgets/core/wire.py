@@ -16,8 +16,12 @@ from forge_widgets.core.series import Series
 from forge_widgets.core.state import State
 from forge_widgets.core.steps import Column, StepBlock
 from forge_widgets.core.subscription import Frame
+from forge_widgets.core.thin import thin
 
 PROTOCOL = 1
+
+MIN_LINE_POINTS = 20
+"""Points that a thinned line keeps at least."""
 
 Json = dict[str, Any]
 
@@ -27,8 +31,8 @@ def encode(message: Json) -> bytes:
     return msgspec.json.encode(message)
 
 
-def frame_message(session_id: str, frame: Frame, series: Series) -> Json:
-    """Build a frame's message; ``series`` are the curves that a key frame carries."""
+def frame_message(session_id: str, frame: Frame, series: Series, most_points: int | None = None) -> Json:
+    """Build a frame's message; ``series`` are the curves that a key frame carries, in all about ``most_points``."""
     message: Json = {
         "type": "frame",
         "sessionId": session_id,
@@ -42,7 +46,7 @@ def frame_message(session_id: str, frame: Frame, series: Series) -> Json:
             **message,
             "recovered": frame.recovered,
             "state": state_message(frame.state),
-            "series": series_message(series),
+            "series": series_message(series, most_points),
         }
     return {**message, "records": [record_message(record) for record in frame.records]}
 
@@ -58,8 +62,12 @@ def state_message(state: State) -> Json:
     return message
 
 
-def series_message(series: Series) -> list[Json]:
-    """Build the message of curves: a line for each metric and model."""
+def series_message(series: Series, most_points: int | None = None) -> list[Json]:
+    """Build the message of curves: a line for each metric and model; all points, or thinned to about ``most_points``."""
+    lines = list(series.lines())
+    if most_points is not None:
+        share = max(MIN_LINE_POINTS, most_points // max(1, len(lines)))
+        lines = [(metric, model, thin(points, share)) for metric, model, points in lines]
     return [
         {
             "metric": metric,
@@ -67,7 +75,7 @@ def series_message(series: Series) -> list[Json]:
             "steps": [_number(step) for step, _ in points],
             "values": [pack_number(value) for _, value in points],
         }
-        for metric, model, points in series.lines()
+        for metric, model, points in lines
     ]
 
 

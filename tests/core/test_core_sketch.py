@@ -54,10 +54,10 @@ def test_nothing_finite_is_no_picture() -> None:
 
 
 def test_a_model_has_its_place_in_the_palette() -> None:
-    svg = sketch("loss", [Curve(number, [(0.0, 1.0), (1.0, 2.0)]) for number in (1, 3, 9)])
+    svg = sketch("loss", [Curve(number, [(0.0, 1.0), (1.0, 2.0)]) for number in (1, 3, 10)])
     assert [line.get("stroke") for line in lines_of(svg)] == [PALETTE[0], PALETTE[2], PALETTE[2]]
     assert [line.get("stroke-dasharray") for line in lines_of(svg)] == [None, None, "6 3"]
-    assert [text for text in texts_of(svg) if text.startswith("model")] == ["model 1", "model 3", "model 9"]
+    assert [text for text in texts_of(svg) if text.startswith("model")] == ["model 1", "model 3", "model 10"]
 
 
 def test_many_models_are_named_together_and_keep_within_the_room() -> None:
