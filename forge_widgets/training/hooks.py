@@ -65,7 +65,7 @@ class ProgressHooks:
 
     def emit_step_update(
         self,
-        step: int,
+        step: int | None = None,
         loss: Any = None,
         model_idx: int | None = None,
         total_steps: int | None = None,

@@ -14,7 +14,7 @@ import weakref
 from types import TracebackType
 from typing import Any
 
-from forge_widgets.core.events import EventType, Status
+from forge_widgets.core.events import EventType, Producer, Status
 from forge_widgets.core.metrics import check_session_id
 from forge_widgets.errors import InvalidInput, StoreUnavailable
 from forge_widgets.stores import open_store, pending
@@ -67,13 +67,10 @@ class Run:
         self._totals = {"total_steps": total_steps, "total_models": total_models}
         self._resume = resume
         self._refusals = Refusals(session_id)
-        # A store that could not be opened is tried again by the publisher; a wrong URL is told at once.
         self._given = store
-        self._store: Store | None = None
-        self._open_early()
         # The step that the next log without a step takes.
         self._next_step = 1
-        self._start_publisher(new_producer(resume=resume))
+        self._start_publisher(new_producer(resume=resume), self._open_early())
         _follow_forks(self)
 
     @property
@@ -171,22 +168,25 @@ class Run:
             self._refusals.add(name, error)
         return None
 
-    def _open_early(self) -> None:
+    def _open_early(self) -> Store | None:
+        """Open the store, so that a wrong URL is told at once; one that can't be opened now is tried again later."""
         try:
-            self._store = open_store(self._given)
+            return open_store(self._given)
         except StoreUnavailable as error:
             logger.warning("%s: %s; training goes on, steps are kept and saved later", self.session_id, error)
+            return None
 
-    def _open(self) -> Store:
-        if self._store is None:
-            self._store = open_store(self._given)
-        return self._store
-
-    def _start_publisher(self, producer: Any) -> None:
+    def _start_publisher(self, producer: Producer, store: Store | None) -> None:
         self._buffer = Buffer()
-        owned = self._given is None or isinstance(self._given, (str, os.PathLike))
+        given = self._given
         self._publisher = Publisher(
-            self.session_id, producer, self._open, self._buffer, self._refusals, owns_store=owned
+            self.session_id,
+            producer,
+            # Holds what it needs and not the run, so that a run that is forgotten can end.
+            lambda: open_store(given) if store is None else store,
+            self._buffer,
+            self._refusals,
+            owns_store=given is None or isinstance(given, (str, os.PathLike)),
         )
         self._unregister = pending.register(self.session_id, self._publisher.flush)
         # Not called where close was; at exit it is called by itself. It must not hold the run.
@@ -196,9 +196,8 @@ class Run:
     def _continue_in_fork(self) -> None:
         """Go on in the child of a fork as a producer of its own: the parent's thread and connections are not here."""
         self._finalizer.detach()
-        if isinstance(self._given, (str, os.PathLike)) or self._given is None:
-            self._store = None
-        self._start_publisher(new_producer(parent=self._publisher.producer))
+        known = None if isinstance(self._given, (str, os.PathLike)) else self._given
+        self._start_publisher(new_producer(parent=self._publisher.producer), known)
 
 
 def run(
