@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { formatCount, formatDuration, formatNumber, formatShare } from './numbers';
+import { formatCompact, formatCount, formatDuration, formatNumber, formatPercent } from './numbers';
 
 describe('formatNumber', () => {
   it.each([
@@ -44,12 +44,12 @@ describe('formatDuration', () => {
   });
 });
 
-describe('formatShare', () => {
+describe('formatPercent', () => {
   it('never says that all is done before it is', () => {
-    expect(formatShare(0.9999)).toBe('99 %');
-    expect(formatShare(1)).toBe('100 %');
-    expect(formatShare(0.481)).toBe('48 %');
-    expect(formatShare(NaN)).toBe('–');
+    expect(formatPercent(0.9999)).toBe('99 %');
+    expect(formatPercent(1)).toBe('100 %');
+    expect(formatPercent(0.481)).toBe('48 %');
+    expect(formatPercent(NaN)).toBe('–');
   });
 });
 
@@ -57,5 +57,20 @@ describe('formatCount', () => {
   it('separates thousands', () => {
     expect(formatCount(1000)).toBe('1,000');
     expect(formatCount(-1234567)).toBe('−1,234,567');
+  });
+});
+
+describe('formatCompact', () => {
+  it.each([
+    [450, '450'],
+    [9_999, '9,999'],
+    [12_400, '12.4 k'],
+    [12_000, '12 k'],
+    [999_600, '1 M'],
+    [3_050_000, '3.05 M'],
+    [-25_000, '−25 k'],
+    [NaN, '–'],
+  ])('writes %d as %s', (count, text) => {
+    expect(formatCompact(count)).toBe(text);
   });
 });

@@ -4,6 +4,7 @@
 const SIGNIFICANT_DIGITS = 4;
 const SCIENTIFIC_BELOW = 1e-4;
 const SCIENTIFIC_FROM = 1e6;
+const PREFIXES = ['', 'k', 'M', 'G', 'T', 'P'];
 
 /** Write a metric with four significant digits, scientific below 1e-4 and from 1e6 on, a non-finite one as a word. */
 export function formatNumber(value: number): string {
@@ -27,8 +28,17 @@ export function formatCount(count: number): string {
   return signed(grouped(String(Math.round(count))));
 }
 
+/** Write a count for narrow places: in full below 10,000, then with three digits and an SI prefix: `12.4 k`, `3.05 M`. */
+export function formatCompact(count: number): string {
+  if (!Number.isFinite(count) || Math.abs(count) < 10_000) return Number.isFinite(count) ? formatCount(count) : '–';
+  const power = Math.floor(Math.log10(Math.abs(Number(count.toPrecision(3)))) / 3);
+  const prefix = PREFIXES[Math.min(power, PREFIXES.length - 1)] ?? '';
+  const scaled = count / 1000 ** Math.min(power, PREFIXES.length - 1);
+  return `${signed(String(Number(scaled.toPrecision(3))))} ${prefix}`;
+}
+
 /** Write a share of 0 to 1 as per cent without decimals, never "100 %" before it is whole. */
-export function formatShare(share: number): string {
+export function formatPercent(share: number): string {
   if (!Number.isFinite(share)) return '–';
   const percent = Math.min(100, Math.max(0, share * 100));
   return `${percent < 100 ? Math.min(99, Math.round(percent)) : 100} %`;

@@ -1,0 +1,71 @@
+// Where a viewer stands in a log, and what it makes of the frames that come: apply, drop, or ask again. The rules of
+// docs/PROTOCOL.md without any I/O: the transports may repeat, reorder and lose. Called by the session stream.
+import type { DeltaFrame, Frame, KeyFrame } from './messages';
+import { lastOffset, recordAfter } from './records';
+import type { Cursor, LogRecord } from './records';
+import { Series } from './series';
+import { emptyState, fold } from './state';
+import type { State } from './state';
+
+/** `applied`: the view moved forward. `dropped`: nothing new. `hole`: something before it is missing, ask again. */
+export type Outcome = 'applied' | 'dropped' | 'hole';
+
+/** What a viewer has of one session. */
+export class CursorClient {
+  readonly series = new Series();
+  private position: Cursor | null = null;
+  private folded: State = emptyState();
+  private missed = false;
+
+  /** The last position that was applied; null before the first frame. */
+  get cursor(): Cursor | null {
+    return this.position;
+  }
+
+  get state(): State {
+    return this.folded;
+  }
+
+  /** True where records of the state's attempt were only seen in a key frame, after a cursor that was not honoured. */
+  get gap(): boolean {
+    return this.missed;
+  }
+
+  /** Take a frame. The view never moves backwards within an epoch. */
+  take(frame: Frame): Outcome {
+    return frame.key ? this.takeKey(frame) : this.takeDelta(frame);
+  }
+
+  private takeKey(frame: KeyFrame): Outcome {
+    const known = this.position;
+    const same = known?.epoch === frame.epoch;
+    if (same && frame.to <= known.offset) return 'dropped';
+    const goesOn = same && frame.state.attempt === this.folded.attempt;
+    this.missed = goesOn && (this.missed || !frame.recovered);
+    this.folded = frame.state;
+    this.series.load(frame.series, frame.state.rows);
+    this.position = { epoch: frame.epoch, offset: frame.to };
+    return 'applied';
+  }
+
+  private takeDelta(frame: DeltaFrame): Outcome {
+    const known = this.position;
+    if (known?.epoch !== frame.epoch) return 'hole';
+    if (frame.to <= known.offset) return 'dropped';
+    if (frame.from > known.offset + 1) return 'hole';
+    for (const record of frame.records) {
+      if (lastOffset(record) > known.offset) this.takeRecord(recordAfter(record, known.offset));
+    }
+    this.position = { epoch: frame.epoch, offset: frame.to };
+    return 'applied';
+  }
+
+  private takeRecord(record: LogRecord): void {
+    if (record.attempt > this.folded.attempt) {
+      this.series.clear();
+      this.missed = false;
+    }
+    this.folded = fold(this.folded, record);
+    if (record.attempt === this.folded.attempt) this.series.add(record);
+  }
+}

@@ -1,0 +1,116 @@
+// Frames by HTTP polling: long polls where they come through, plain ones once a second where they don't. One adapter is one
+// row of polls, from the first to a failure; when to come back is the lane's business.
+import { parseText, PROTOCOL } from './messages';
+import type { Poll } from './messages';
+import type { AdapterContext, Failure, ServerAccess, TransportAdapter } from './transport';
+
+type Answer = { readonly poll: Poll } | { readonly failure: Failure };
+
+export class HttpAdapter implements TransportAdapter {
+  private readonly server: ServerAccess;
+  private readonly context: AdapterContext;
+  private cancelPause: (() => void) | null = null;
+  private asking: AbortController | null = null;
+  // The first poll is plain, so that it is answered at once; a long poll that broke is not tried again.
+  private proven = false;
+  private longPolls = true;
+
+  constructor(server: ServerAccess, context: AdapterContext) {
+    this.server = server;
+    this.context = context;
+  }
+
+  open(): void {
+    void this.poll();
+  }
+
+  /** Each poll goes on from the cursor anyway. */
+  resume(): void {
+    this.context.cursor();
+  }
+
+  check(): void {
+    this.close();
+    this.proven = false;
+    void this.poll();
+  }
+
+  close(): void {
+    this.cancelPause?.();
+    this.cancelPause = null;
+    this.asking?.abort();
+    this.asking = null;
+  }
+
+  private async poll(): Promise<void> {
+    const { clock, settings } = this.context;
+    const asking = new AbortController();
+    this.asking = asking;
+    const wait = this.proven && this.longPolls ? settings.longPollS : 0;
+    const began = clock.now();
+    const cancelTimeout = clock.after(wait * 1000 + settings.answerTimeoutMs, () => { asking.abort(); });
+    const answer = await this.ask(wait, asking.signal);
+    cancelTimeout();
+    // Closed, or asked anew, in the meantime.
+    if (this.asking !== asking) return;
+    this.asking = null;
+    const took = clock.now() - began;
+    if ('poll' in answer) this.deliver(answer.poll, took);
+    else if (wait > 0 && answer.failure.kind === 'retry') this.pollPlainly();
+    else this.context.onFailure(answer.failure);
+  }
+
+  /** Some proxies cut a request that waits. Whether the server is still there shows the next plain poll. */
+  private pollPlainly(): void {
+    this.longPolls = false;
+    void this.poll();
+  }
+
+  private deliver(poll: Poll, took: number): void {
+    const { context } = this;
+    const { pollBusyMs, pollIdleMs, heartbeatMs, longPollS, answerTimeoutMs } = context.settings;
+    this.proven = true;
+    const { protocol, storeId, heartbeat, frame } = poll;
+    // Set before anybody is told: telling may close us.
+    const spacing = frame === null ? pollIdleMs : pollBusyMs;
+    this.cancelPause = context.clock.after(Math.max(0, spacing - took), () => { this.next(); });
+    const { timestamp } = heartbeat;
+    // A poll may be quiet for as long as it waits.
+    const heartbeatSeconds = Math.max(heartbeatMs / 1000, longPollS + answerTimeoutMs / 1000);
+    context.onMessage({ type: 'welcome', protocol, storeId, heartbeatSeconds, timestamp });
+    if (frame !== null) context.onMessage(frame);
+    context.onMessage(heartbeat);
+  }
+
+  private next(): void {
+    this.cancelPause = null;
+    void this.poll();
+  }
+
+  private async ask(wait: number, signal: AbortSignal): Promise<Answer> {
+    const cursor = this.context.cursor();
+    const query: Record<string, string> = { protocol: String(PROTOCOL) };
+    if (cursor !== null && cursor.epoch !== '') Object.assign(query, { epoch: cursor.epoch, after: String(cursor.offset) });
+    if (wait > 0) query['wait'] = String(wait);
+    const path = `api/sessions/${encodeURIComponent(this.context.sessionId)}/events`;
+    try {
+      const response = await this.server.request(path, { query, signal, cache: 'no-store' });
+      if (!response.ok) return { failure: failureOf(response.status) };
+      const poll = parseText(await response.text());
+      if (poll?.type === 'poll') return { poll };
+      return { failure: { reason: 'the server sent what this version can’t read', kind: 'seldom' } };
+    } catch {
+      // Every way of not answering is the same to us: refused, unknown host, aborted, cut off.
+      return { failure: { reason: 'the server can’t be reached', kind: 'retry' } };
+    }
+  }
+}
+
+function failureOf(status: number): Failure {
+  if (status === 404) return { reason: 'this server has no forge-widgets (404)', kind: 'seldom' };
+  if (status === 401 || status === 403) return { reason: `the server doesn’t let us in (${String(status)})`, kind: 'seldom' };
+  if (status >= 400 && status < 500 && status !== 408 && status !== 429) {
+    return { reason: `the server refused the request (${String(status)})`, kind: 'seldom' };
+  }
+  return { reason: `the server is in trouble (${String(status)})`, kind: 'retry' };
+}

@@ -1,0 +1,21 @@
+// What the rest of the front end may use of the stream: everything else in this folder is its own business.
+export { SessionStream } from './client';
+export type { SessionStreamOptions } from './client';
+export { systemClock } from './clock';
+export type { Clock } from './clock';
+export { estimate, overallTotal, progressShare, timeLeft } from './eta';
+export type { Estimate } from './eta';
+export { liveness } from './liveness';
+export type { Liveness, ViewStatus } from './liveness';
+export { parseMessage } from './messages';
+export type { DeltaFrame, Frame, Heartbeat, KeyFrame, ServerMessage, Welcome } from './messages';
+export { COORDINATES, curveNames, METRIC_DEFAULTS } from './metrics';
+export { formatCompact, formatCount, formatDuration, formatNumber, formatPercent } from './numbers';
+export type { Column, Cursor, EventType, LogRecord, Rows, Status, TrainingEvent } from './records';
+export type { Line, LinePoints, Series } from './series';
+export { DEFAULT_SETTINGS } from './settings';
+export type { StreamSettings } from './settings';
+export { emptyState, fold, metricValue } from './state';
+export type { Metric, Metrics, Model, Pace, Phase, Stamp, State } from './state';
+export type { CommChannel, Link, ServerAccess, Transport } from './transport';
+export type { SessionView } from './view';
