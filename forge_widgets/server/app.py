@@ -1,0 +1,120 @@
+"""The only place that wires: makes what the handlers are given, and the one table of routes that is mounted twice.
+
+``extension`` mounts it in Jupyter Server, ``standalone`` at the root of a server of its own; each brings its guard.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+from tornado.web import RequestHandler
+
+from forge_widgets.core.events import Producer
+from forge_widgets.server.context import ServerContext
+from forge_widgets.server.handlers import ForgeHandler
+from forge_widgets.server.hub import Hub
+from forge_widgets.server.limits import Limits
+from forge_widgets.server.listing import Listing
+from forge_widgets.server.page import PageHandler, StaticHandler
+from forge_widgets.server.pool import StorePool
+from forge_widgets.server.rest import (
+    ErrorHandler,
+    EventsHandler,
+    HealthHandler,
+    ProgressHandler,
+    SessionHandler,
+    SessionsHandler,
+    UpdateHandler,
+)
+from forge_widgets.server.watched import Reading
+from forge_widgets.server.websocket import SocketHandler
+from forge_widgets.stores import Store, open_store
+from forge_widgets.stores.processes import process_alive, this_host
+
+
+class Route(Struct, frozen=True):
+    """A route of ours."""
+
+    # A regular expression of the path below the prefix.
+    pattern: str
+    handler: type[ForgeHandler]
+    # What Jupyter's authorizer is asked about.
+    resource: str
+
+
+_ID = "(?P<session_id>[^/]+)"
+
+ROUTES: tuple[Route, ...] = (
+    Route("/api/health", HealthHandler, "forge_widgets:health"),
+    Route(f"/api/progress/{_ID}", ProgressHandler, "forge_widgets:progress"),
+    Route(f"/api/progress/{_ID}/update", UpdateHandler, "forge_widgets:progress"),
+    Route(f"/api/progress/{_ID}/error", ErrorHandler, "forge_widgets:progress"),
+    Route("/api/sessions", SessionsHandler, "forge_widgets:sessions"),
+    Route(f"/api/sessions/{_ID}", SessionHandler, "forge_widgets:sessions"),
+    Route(f"/api/sessions/{_ID}/events", EventsHandler, "forge_widgets:sessions"),
+    Route("/ws/?", SocketHandler, "forge_widgets:progress"),
+    Route(f"/ws/{_ID}", SocketHandler, "forge_widgets:progress"),
+    Route("/static/(?P<path>.+)", StaticHandler, "forge_widgets:static"),
+    Route("/", PageHandler, "forge_widgets:page"),
+)
+"""Every route, once; both mounts serve all of them."""
+
+STANDALONE_ROUTES: tuple[Route, ...] = (Route("/health", HealthHandler, "forge_widgets:health"),)
+"""What the contract has in the stand-alone server besides."""
+
+Guard = Callable[[Route], type[RequestHandler]]
+"""Puts a mount's authentication and authorization below every verb of a route's handler."""
+
+Rule = tuple[str, type[RequestHandler], dict[str, Any]]
+
+
+def rules(context: ServerContext, prefix: str, guard: Guard, routes: tuple[Route, ...] = ROUTES) -> list[Rule]:
+    """Return tornado's rules of the routes below a prefix (``""`` or ``/a/forge``), each behind the guard."""
+    return [(f"{prefix}{route.pattern}$", guard(route), {"context": context}) for route in routes]
+
+
+def open_context(
+    store: str | os.PathLike[str] | Store | None,
+    *,
+    limits: Limits | None = None,
+    log: logging.Logger | None = None,
+    clock: Callable[[], float] = time.time,
+) -> ServerContext:
+    """Open a store and make everything that a server's handlers share. Raises InvalidStoreURL."""
+    limits = limits or Limits()
+    log = log or logging.getLogger("forge_widgets.server")
+    opened = open_store(store)
+    pool = StorePool(limits.store_threads)
+    producer = Producer(id=f"http-{secrets.token_hex(8)}", bare=True, pid=os.getpid(), host=this_host())
+    reading = Reading(
+        store=opened,
+        pool=pool,
+        limits=limits,
+        clock=clock,
+        process_alive=process_alive,
+        producer=producer,
+        log=log,
+    )
+    return ServerContext(
+        store=opened,
+        pool=pool,
+        hub=Hub(reading),
+        listing=Listing(opened, pool, limits.list_s),
+        limits=limits,
+        clock=clock,
+        producer=producer,
+        log=log,
+    )
+
+
+def close_context(context: ServerContext) -> None:
+    """Send all viewers away to come back later, end the threads and let go of the store."""
+    context.hub.close()
+    context.pool.close()
+    context.store.close()

@@ -1,0 +1,83 @@
+"""Which HTTP status and which WebSocket close code an error is answered with: the one table.
+
+Handlers ask here at their edge; no other module of the room maps errors. Close codes 4000 to 4499 mean "come back".
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from tornado.web import HTTPError
+
+from forge_widgets.errors import (
+    ForgeError,
+    InvalidInput,
+    InvalidSessionId,
+    SequenceGap,
+    SessionNotFound,
+    StoreDamaged,
+    StoreUnavailable,
+)
+
+CLOSED = 1000
+REFUSED = 1008
+COME_BACK = 1012
+
+
+class MalformedBody(InvalidInput):
+    """Raised when a body or message is no JSON, or is nested too deep."""
+
+
+class BodyTooLarge(InvalidInput):
+    """Raised when a body is over the limit."""
+
+
+class WrongContentType(InvalidInput):
+    """Raised when a page could have sent this body without asking: only JSON is taken."""
+
+
+class Answer(Struct, frozen=True):
+    """How an error is answered."""
+
+    status: int
+    close_code: int
+    # What ``error`` says.
+    text: str
+
+
+_TABLE: tuple[tuple[type[Exception], int, int], ...] = (
+    (InvalidSessionId, 400, REFUSED),
+    (MalformedBody, 400, REFUSED),
+    (BodyTooLarge, 413, 1009),
+    (WrongContentType, 415, REFUSED),
+    (InvalidInput, 422, REFUSED),
+    (SessionNotFound, 404, 4404),
+    (SequenceGap, 409, 4409),
+    (StoreUnavailable, 503, 4103),
+    (StoreDamaged, 500, 4510),
+    (ForgeError, 500, 1011),
+)
+
+_WORDS = {
+    400: "this request can't be understood",
+    403: "not allowed: a valid token, a known Host and a known Origin are expected",
+    404: "there is nothing at this address",
+    405: "this address doesn't know this method",
+    413: "the body is too large",
+}
+
+
+def answer_of(error: BaseException) -> Answer:
+    """Return how an error is answered. An error that nobody foresaw says nothing of itself: the log has it."""
+    if isinstance(error, SessionNotFound):
+        return Answer(404, 4404, "Session not found")
+    for kind, status, close_code in _TABLE:
+        if isinstance(error, kind):
+            return Answer(status, close_code, str(error))
+    if isinstance(error, HTTPError):
+        return Answer(error.status_code, REFUSED, words_of(error.status_code))
+    return Answer(500, 1011, words_of(500))
+
+
+def words_of(status: int) -> str:
+    """Return what is said of a status that has no error of ours behind it."""
+    return _WORDS.get(status, "the server failed; its log says why" if status >= 500 else "the request was refused")

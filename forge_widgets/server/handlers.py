@@ -1,0 +1,98 @@
+"""The base of all our HTTP handlers: reads a bounded body, writes strict JSON, and answers errors from the one table.
+
+Knows nothing of who may ask: a mount (jupyter, standalone) adds that below every verb of every handler.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tornado.web import HTTPError, RequestHandler, stream_request_body
+
+from forge_widgets.core.wire import encode
+from forge_widgets.errors import InvalidInput
+from forge_widgets.server.body import Json, parse_object
+from forge_widgets.server.context import ServerContext
+from forge_widgets.server.failures import BodyTooLarge, answer_of
+
+
+class ForgeHandler(RequestHandler):
+    """What every handler of ours has: the context, and errors as JSON."""
+
+    context: ServerContext
+
+    def initialize(self, context: ServerContext) -> None:
+        """Take what the app made."""
+        self.context = context
+
+    def write_json(self, document: Json, status: int = 200) -> None:
+        """Answer with a JSON document."""
+        self.set_status(status)
+        self.set_header("Content-Type", "application/json")
+        self.set_header("Cache-Control", "no-store")
+        self.finish(encode(document))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer an error as ``{"error": …}``: no traceback, and nothing of a client's in the reason phrase."""
+        exc_info = kwargs.get("exc_info")
+        answer = answer_of(exc_info[1] if exc_info else HTTPError(status_code))
+        document: Json = {"error": answer.text}
+        session_id = getattr(self, "path_kwargs", {}).get("session_id")
+        if session_id is not None:
+            document["sessionId"] = session_id[:200]
+        self.write_json(document, answer.status)
+
+    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:  # noqa: ARG002 - tornado's
+        """Log with a traceback only what nobody foresaw."""
+        if value is not None and answer_of(value).status < 500:
+            self.context.log.debug("%s %s: %s", self.request.method, self.request.path, value)
+            return
+        self.context.log.error("%s %s failed", self.request.method, self.request.path, exc_info=value)
+
+
+@stream_request_body
+class BodyHandler(ForgeHandler):
+    """A handler that takes a JSON body; of one over the limit nothing is kept."""
+
+    def initialize(self, context: ServerContext) -> None:
+        """Start with nothing received."""
+        super().initialize(context)
+        self._received = bytearray()
+        self._bytes = 0
+
+    async def prepare(self) -> None:
+        """After the mount has said who may ask, refuse a body whose announced length is over the limit."""
+        prepared = super().prepare()
+        if prepared is not None:
+            await prepared
+        announced = self.request.headers.get("Content-Length", "0")
+        self._refuse_beyond_limit(int(announced[:19]) if announced.isdecimal() else 0)
+
+    def data_received(self, chunk: bytes) -> None:
+        """Take a piece of the body."""
+        self._bytes += len(chunk)
+        if self._bytes <= self.context.limits.max_body_bytes:
+            self._received += chunk
+
+    def body(self) -> Json:
+        """Return the body as an object. Raises BodyTooLarge and what body.parse_object raises."""
+        self._refuse_beyond_limit(self._bytes)
+        return parse_object(bytes(self._received), self.context.limits)
+
+    def _refuse_beyond_limit(self, size: int) -> None:
+        limit = self.context.limits.max_body_bytes
+        if size > limit:
+            raise BodyTooLarge(f"{size} bytes are too many", where="body", expected=f"at most {limit} bytes")
+
+
+def number_argument(text: str | None, where: str, low: float, high: float) -> float | None:
+    """Read a number of a query within its bounds; None where it is absent. Raises InvalidInput."""
+    if text is None or text == "":
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        raise InvalidInput(f"{text[:40]!r} can't be used", where=where, expected=f"a number from {low:g} to {high:g}")
+    return value

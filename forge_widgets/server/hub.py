@@ -1,0 +1,107 @@
+"""Who watches what: a session is read only while somebody watches it, once for all of its viewers.
+
+Handlers enter ``watching``; the app closes the hub. What was read of a session is kept a while after its last viewer
+left, unread, so that a page that polls or reloads doesn't make the server read a long log again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from forge_widgets.server.failures import CLOSED, COME_BACK
+from forge_widgets.server.watched import Reading, Watched
+
+
+class Connection(Protocol):
+    """A socket that has to be told when the server goes."""
+
+    def close(self, code: int | None = None, reason: str | None = None) -> None:
+        """Close with a code."""
+
+
+class Hub:
+    """The watched sessions of one server."""
+
+    def __init__(self, reading: Reading) -> None:
+        # Open sockets, in a session or not.
+        self.connections: set[Connection] = set()
+        self._reading = reading
+        self._watched: dict[str, Watched] = {}
+        self._forgetting: dict[str, asyncio.TimerHandle] = {}
+
+    @contextmanager
+    def watching(self, session_id: str, wake: asyncio.Event) -> Iterator[Watched]:
+        """Be a viewer of a session: ``wake`` is set whenever there may be something new."""
+        watched = self._join(session_id, wake)
+        try:
+            yield watched
+        finally:
+            self._leave(watched, wake)
+
+    def viewers(self, session_id: str) -> int:
+        """Return how many viewers a session has."""
+        watched = self._watched.get(session_id)
+        return 0 if watched is None else len(watched.viewers)
+
+    def watched_sessions(self) -> list[str]:
+        """Return the sessions that have viewers, sorted."""
+        return sorted(session_id for session_id, watched in self._watched.items() if watched.viewers)
+
+    def nudge(self, session_id: str) -> None:
+        """Let a watched session be looked at now: something was appended to it here."""
+        watched = self._watched.get(session_id)
+        if watched is not None:
+            watched.nudge()
+
+    def drop(self, session_id: str) -> None:
+        """Close the viewers of a session that was deleted, and forget it."""
+        watched = self._watched.get(session_id)
+        if watched is not None:
+            self._forget(session_id)
+            watched.close(CLOSED)
+
+    def close(self) -> None:
+        """Tell all viewers to come back later, and stop to read."""
+        for session_id in list(self._watched):
+            watched = self._watched[session_id]
+            self._forget(session_id)
+            watched.close(COME_BACK)
+        for connection in list(self.connections):
+            connection.close(COME_BACK, "the server goes; come back")
+
+    def _join(self, session_id: str, wake: asyncio.Event) -> Watched:
+        watched = self._watched.get(session_id)
+        if watched is None or watched.closed is not None:
+            watched = self._watched[session_id] = Watched(session_id, self._reading)
+        timer = self._forgetting.pop(session_id, None)
+        if timer is not None:
+            timer.cancel()
+        watched.viewers.add(wake)
+        if len(watched.viewers) == 1:
+            watched.start()
+        return watched
+
+    def _leave(self, watched: Watched, wake: asyncio.Event) -> None:
+        watched.viewers.discard(wake)
+        session_id = watched.session_id
+        if watched.viewers:
+            return
+        watched.stop()
+        if self._watched.get(session_id) is not watched:
+            return
+        if watched.closed is not None:
+            del self._watched[session_id]
+            return
+        loop = asyncio.get_running_loop()
+        self._forgetting[session_id] = loop.call_later(self._reading.limits.linger_s, self._forget, session_id)
+
+    def _forget(self, session_id: str) -> None:
+        timer = self._forgetting.pop(session_id, None)
+        if timer is not None:
+            timer.cancel()
+        watched = self._watched.pop(session_id, None)
+        if watched is not None:
+            watched.stop()

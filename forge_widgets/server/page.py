@@ -1,0 +1,51 @@
+"""The stand-alone page and the built front end beside it: files of this package, and nothing from elsewhere.
+
+Mounted like every other route, so behind the mount's authentication.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tornado.web import StaticFileHandler
+
+from forge_widgets.server.context import ServerContext
+from forge_widgets.server.handlers import ForgeHandler
+
+PAGE = Path(__file__).with_name("page.html")
+STATIC = Path(__file__).parents[1] / "static"
+
+# Scripts and connections of our own server alone; Plotly writes its styles into the page.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
+
+
+class PageHandler(ForgeHandler):
+    """``GET /``: the page that lists sessions and shows one (``?session=ID``)."""
+
+    async def get(self) -> None:
+        """Send the page."""
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        self.set_header("Content-Security-Policy", _POLICY)
+        self.set_header("Cache-Control", "no-cache")
+        self.finish(PAGE.read_bytes())
+
+
+class StaticHandler(ForgeHandler, StaticFileHandler):
+    """``GET /static/…``: the built front end."""
+
+    def initialize(self, context: ServerContext) -> None:  # type: ignore[override]
+        """Serve the package's own folder alone."""
+        ForgeHandler.initialize(self, context)
+        StaticFileHandler.initialize(self, path=str(STATIC))
+
+    def set_extra_headers(self, path: str) -> None:  # noqa: ARG002 - tornado's
+        """Let browsers ask whether a file is still the same: names don't change with the release."""
+        self.set_header("Cache-Control", "no-cache")
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer errors as all our routes do."""
+        ForgeHandler.write_error(self, status_code, **kwargs)

@@ -1,0 +1,259 @@
+"""One session that somebody watches: what was read of its log, and the one task that reads on.
+
+The hub makes it for the first viewer and stops it after the last. Viewers are woken by an event of theirs and then ask
+for whatever lies after their cursor; nothing is ever queued for them. The store is touched only in the pool's threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from forge_widgets.core.events import Batch, Event, Producer
+from forge_widgets.core.liveness import Heartbeat, ProcessAlive, lost_key, lost_producer
+from forge_widgets.core.state import State
+from forge_widgets.core.subscription import Cursor, SessionLog
+from forge_widgets.core.wire import encode, frame_message
+from forge_widgets.errors import ForgeError, StoreUnavailable
+from forge_widgets.server.failures import CLOSED
+from forge_widgets.server.limits import Limits
+from forge_widgets.server.pool import StorePool
+from forge_widgets.server.story import tell
+from forge_widgets.stores.base import Store
+
+NOWHERE = Cursor("", 0)
+
+
+class Sent(Struct, frozen=True):
+    """An encoded frame, shared by all viewers that stood at the same cursor, and the cursor after it."""
+
+    encoded: bytes
+    cursor: Cursor
+
+
+class Told(Struct, frozen=True):
+    """Encoded messages for a naive client, in order, and the cursor after them."""
+
+    messages: Sequence[bytes]
+    cursor: Cursor
+
+
+class Pulse(Struct, frozen=True):
+    """What heartbeats of a session say beside its log."""
+
+    # Events and rows that producers could not save yet, and why; or why this server can't read.
+    unsaved: int = 0
+    reason: str = ""
+
+
+class Reading(Struct, frozen=True, kw_only=True):
+    """What a watched session is read with."""
+
+    store: Store
+    pool: StorePool
+    limits: Limits
+    # Seconds since the epoch, UTC.
+    clock: Callable[[], float]
+    process_alive: ProcessAlive
+    # Who appends a connection_lost.
+    producer: Producer
+    log: logging.Logger
+
+
+class Watched:
+    """A session's log as this server has read it, kept up to date while it has viewers."""
+
+    def __init__(self, session_id: str, reading: Reading) -> None:
+        self.session_id = session_id
+        # Position and state after the newest look; what the event loop may read without the lock.
+        self.cursor = NOWHERE
+        self.state = State()
+        self.pulse = Pulse()
+        # Set once, when viewers have to go: the close code.
+        self.closed: int | None = None
+        # One event a viewer; all are set when there may be something new for them.
+        self.viewers: set[asyncio.Event] = set()
+        self._reading = reading
+        # Touched only in a thread of the pool, and only under both locks: the first keeps waiting off the threads, the
+        # second holds where a cancelled task has let go of the first while its thread still runs.
+        self._log = SessionLog(session_id)
+        self._turn = asyncio.Lock()
+        self._guard = threading.Lock()
+        self._version: object = None
+        # What was encoded since the log changed last, by the cursor that it goes on from.
+        self._frames: dict[Cursor | None, Sent | None] = {}
+        self._stories: dict[Cursor, Told] = {}
+        # Set once the log was looked at since this session has viewers; then why it could not be read, or None.
+        self._looked = asyncio.Event()
+        self._trouble: ForgeError | None = None
+        self._nudged = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    # --- viewers ---------------------------------------------------------------------------------
+
+    async def fresh(self) -> None:
+        """Wait until the log was looked at since this session has viewers. Raises what kept it from being read."""
+        await self._looked.wait()
+        if self._trouble is not None:
+            raise self._trouble
+
+    async def frame_after(self, cursor: Cursor | None) -> Sent | None:
+        """Return the encoded frame after a cursor (None: a key frame), None where there is nothing new."""
+        if cursor == self.cursor:
+            return None
+        async with self._turn:
+            if cursor not in self._frames:
+                if len(self._frames) >= self._reading.limits.cached_frames:
+                    self._frames.clear()
+                self._frames[cursor] = await self._reading.pool.run(lambda: self._encode(cursor))
+            return self._frames[cursor]
+
+    async def story_after(self, cursor: Cursor) -> Told:
+        """Return what a naive client is told of what came after a cursor."""
+        if cursor == self.cursor:
+            return Told([], cursor)
+        async with self._turn:
+            if cursor not in self._stories:
+                if len(self._stories) >= self._reading.limits.cached_frames:
+                    self._stories.clear()
+                self._stories[cursor] = await self._reading.pool.run(lambda: self._tell(cursor))
+            return self._stories[cursor]
+
+    def close(self, code: int) -> None:
+        """Tell all viewers to go, with this close code."""
+        self.closed = code
+        self._looked.set()
+        self._wake()
+
+    def _encode(self, cursor: Cursor | None) -> Sent | None:
+        with self._guard:
+            # A viewer that has nothing yet asks for nothing in particular: what it gets is whole.
+            frame = self._log.frame(None if cursor == NOWHERE and self._log.epoch else cursor)
+            if frame is None:
+                return None
+            encoded = encode(frame_message(self.session_id, frame, self._log.series))
+            return Sent(encoded, Cursor(frame.epoch, frame.last))
+
+    def _tell(self, cursor: Cursor) -> Told:
+        with self._guard:
+            return Told([encode(message) for message in tell(self._log, cursor)], self._log.cursor)
+
+    def _wake(self) -> None:
+        for viewer in self.viewers:
+            viewer.set()
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start to read; whoever waits for a fresh log waits for the first look from now."""
+        self._looked.clear()
+        self._task = asyncio.get_running_loop().create_task(self._follow(), name=f"watch {self.session_id}")
+
+    def stop(self) -> None:
+        """Stop to read."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    def nudge(self) -> None:
+        """Look at once: this server has just appended something itself."""
+        self._nudged.set()
+
+    async def _follow(self) -> None:
+        limits, loop = self._reading.limits, asyncio.get_running_loop()
+        changed_at = known_at = loop.time()
+        beat_due = liveness_due = 0.0
+        while self.closed is None:
+            now = loop.time()
+            try:
+                changed = await self._look()
+                if now >= beat_due:
+                    await self._listen(check_liveness=now >= liveness_due)
+                    beat_due = now + limits.beat_s
+                    liveness_due = now + limits.liveness_s if now >= liveness_due else liveness_due
+            except Exception as error:  # noqa: BLE001 - the edge of the task: viewers have to hear of it, and it goes on
+                changed = False
+                self._fail(error)
+            else:
+                self._trouble = None
+            if changed or not self._looked.is_set():
+                self._looked.set()
+                self._wake()
+            changed_at = now if changed else changed_at
+            known_at = now if self._version is not None or self._trouble or not self.cursor.epoch else known_at
+            if now - known_at >= limits.gone_s:
+                self.close(CLOSED)
+            await self._pause(quiet=now - changed_at >= limits.quiet_after_s)
+
+    async def _pause(self, *, quiet: bool) -> None:
+        limits = self._reading.limits
+        pause = limits.trouble_poll_s if self._trouble else limits.quiet_poll_s if quiet else limits.poll_s
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._nudged.wait(), pause)
+        self._nudged.clear()
+
+    def _fail(self, error: Exception) -> None:
+        """Note why the session can't be read now, once for each reason."""
+        trouble = error if isinstance(error, ForgeError) else StoreUnavailable(self._reading.store.url, repr(error))
+        if str(trouble) != str(self._trouble):
+            foreseen = isinstance(error, ForgeError)
+            self._reading.log.warning(
+                "session %s can't be read: %s", self.session_id, error, exc_info=None if foreseen else error
+            )
+        self._trouble = trouble
+        self._say(Pulse(self.pulse.unsaved, str(trouble)))
+
+    async def _look(self) -> bool:
+        """Read what is new; True where something was."""
+        async with self._turn:
+            cursor, state = await self._reading.pool.run(self._read)
+            if cursor == self.cursor:
+                return False
+            self._frames.clear()
+            self._stories.clear()
+            self.cursor, self.state = cursor, state
+        return True
+
+    def _read(self) -> tuple[Cursor, State]:
+        with self._guard:
+            store, log = self._reading.store, self._log
+            version = store.version(self.session_id)
+            while version is not None and version != self._version:
+                read = store.read(self.session_id, log.top, self._reading.limits.rows_a_read)
+                if read is not None and read.epoch != log.epoch and log.top:
+                    # Another incarnation: what lies before our old position is new to us too.
+                    read = store.read(self.session_id, 0, self._reading.limits.rows_a_read)
+                if read is None or not (log.apply(read) and log.top < read.top):
+                    break
+            self._version = version
+            return log.cursor, log.state
+
+    async def _listen(self, *, check_liveness: bool) -> None:
+        """Hear the producers' heartbeats: what they could not save, and whether the last of them has gone."""
+        reading = self._reading
+        heartbeats = await reading.pool.run(lambda: reading.store.heartbeats(self.session_id))
+        self._say(_pulse(heartbeats, self.state.attempt))
+        if not check_liveness:
+            return
+        now, state = reading.clock(), self.state
+        lost = await reading.pool.run(lambda: lost_producer(state, heartbeats, now, reading.process_alive))
+        if lost is not None:
+            event = Event(event_type="connection_lost", timestamp=now, key=lost_key(lost))
+            batch = Batch(producer=reading.producer, sequence=0, bodies=[event])
+            await reading.pool.run(lambda: reading.store.append(self.session_id, batch))
+
+    def _say(self, pulse: Pulse) -> None:
+        if pulse != self.pulse:
+            self.pulse = pulse
+            self._wake()
+
+
+def _pulse(heartbeats: Sequence[Heartbeat], attempt: int) -> Pulse:
+    behind = [heartbeat for heartbeat in heartbeats if heartbeat.unsaved and heartbeat.attempt in (0, attempt)]
+    reasons = [heartbeat.reason for heartbeat in behind if heartbeat.reason]
+    return Pulse(sum(heartbeat.unsaved for heartbeat in behind), reasons[0] if reasons else "")
