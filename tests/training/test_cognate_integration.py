@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,17 @@ def test_a_result_says_when_a_cognate_had_memorised_and_that_it_has_not_grokked(
     assert (result["grokked_at"] is None) == (result["accuracy"] <= 0.95)
 
 
+def test_a_result_says_when_a_cognate_grokked() -> None:
+    easy = replace(TINY, modulus=23, width=64, train_fraction=0.8, weight_decay=1.0)
+    integration = CognateCreatorIntegration("cognates", hooks=Recorder(), settings=easy)
+    [result] = integration.create_cognates_with_progress(num_models=1, steps_per_model=600)
+
+    assert result["accuracy"] > 0.95
+    assert result["memorised_at"] is not None
+    assert result["grokked_at"] is not None
+    assert result["memorised_at"] < result["grokked_at"] <= 600
+
+
 def test_each_training_is_an_attempt_of_its_own_in_the_store(tmp_path: Path) -> None:
     for attempt in (1, 2):
         integration = CognateCreatorIntegration("cognates", store=str(tmp_path), settings=TINY)
@@ -272,6 +284,14 @@ def test_models_trained_side_by_side_are_completed_at_the_end_and_not_when_anoth
     hooks, _ = run(Creator(reports))
 
     assert hooks.story == ["started", "initialization", "…", "model 0", "model 1", "model 2", "training_complete"]
+
+
+def test_a_model_that_was_returned_and_never_reported_has_a_result_without_a_loss() -> None:
+    hooks, [result] = run(Creator([], returned=["a.pt"]))
+
+    assert hooks.story == ["started", "initialization", "training_complete"]
+    assert (result["model"], result["steps"], result["trained"]) == (1, 0, "a.pt")
+    assert math.isnan(result["final_loss"])
 
 
 def test_reports_of_several_threads_are_all_recorded() -> None:
