@@ -36,6 +36,8 @@ class Slice(Struct, frozen=True):
     floor: int
     top: int
     records: Sequence[Record]
+    # The state just before the floor: what the fold of the records that are kept begins with.
+    base: State = State()
 
 
 class Entry(Struct, frozen=True):
@@ -86,6 +88,7 @@ class SessionLog:
             self.__init__(self.session_id)  # type: ignore[misc]
             self.epoch = read.epoch
             self.top = max(0, read.floor - 1)
+            self.state = read.base
         before = self.top
         for record in read.records:
             if record.last > self.top:

@@ -69,6 +69,15 @@ class Beats:
                 with suppress(OSError):
                     os.close(descriptor)
 
+    def fork_locks(self) -> list[threading.Lock]:
+        """Return the lock to hold during a fork."""
+        return [self._lock]
+
+    def after_fork_in_child(self) -> None:
+        """Start afresh: the files of the parent are its own."""
+        self._lock = threading.Lock()
+        self.close()
+
     def _put(self, name: str, heartbeat: Heartbeat) -> bool:
         """Write in place. Return False where the file is new."""
         descriptor = self._open.get(name)

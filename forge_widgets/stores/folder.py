@@ -2,7 +2,7 @@
 
     store.json              the store's durable random id
     index.sqlite            a cache for lists; may be deleted at any time
-    lock                    held while a session's file is made, set aside or deleted
+    sessions/lock           held while a session's file is made, set aside or deleted
     sessions/               a database for each session, with SQLite's own -wal, -shm or -journal beside it
     sessions/NAME.beat      a producer's heartbeat
     sessions/NAME.sqlite.damaged-1    what was set aside
@@ -24,6 +24,8 @@ import apsw
 
 from forge_widgets.errors import StoreUnavailable
 from forge_widgets.stores.network_fs import is_network
+
+LOCK_TIMEOUT_S = 10.0
 
 _JOURNALS = ("-wal", "-shm", "-journal")
 
@@ -65,14 +67,15 @@ class Folder:
         return self._store_id
 
     def make_file(self, file: Path) -> None:
-        """Make a session's empty file; not an error where it is there. What another file left at its journals' names goes."""
-        self.prepare()
-        with self.lock():
-            if file.exists():
-                return
-            for suffix in _JOURNALS:
-                Path(f"{file}{suffix}").unlink(missing_ok=True)
-            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        """Make a session's empty file where there is none; the caller holds the lock.
+
+        What another file left at its journals' names goes: SQLite would take it for this one's.
+        """
+        if file.exists():
+            return
+        for suffix in _JOURNALS:
+            Path(f"{file}{suffix}").unlink(missing_ok=True)
+        make_private(file)
         _sync(file.parent)
 
     def set_aside(self, file: Path) -> Path:
@@ -81,9 +84,10 @@ class Folder:
         while (aside := Path(f"{file}.damaged-{number}")).exists():
             number += 1
         file.rename(aside)
-        for suffix in _JOURNALS:
+        for suffix in ("-wal", "-journal"):  # records may be in them
             with suppress(FileNotFoundError):
                 Path(f"{file}{suffix}").rename(f"{aside}{suffix}")
+        Path(f"{file}-shm").unlink(missing_ok=True)
         _sync(file.parent)
         return aside
 
@@ -104,13 +108,22 @@ class Folder:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the folder's lock against all processes: one that SQLite keeps, so that it goes with its holder."""
-        connection = apsw.Connection(str(self.path / "lock"))
+        self.prepare()
+        file = self.sessions / "lock"
+        make_private(file)
+        connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
-            connection.set_busy_timeout(10_000)
+            connection.set_busy_timeout(int(LOCK_TIMEOUT_S * 1000))
             connection.execute("BEGIN EXCLUSIVE")
             yield
         finally:
             connection.close()
+
+
+def make_private(file: Path) -> None:
+    """Make an empty file that only its owner may read; leave one that is there alone."""
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def _make_folder(folder: Path) -> None:

@@ -16,6 +16,7 @@ from forge_widgets.core.state import State
 from forge_widgets.core.subscription import Cursor, Slice
 from forge_widgets.stores.base import Receipt, Snapshot, Summary
 from forge_widgets.stores.codec import first_timestamp, last_timestamp
+from forge_widgets.stores.forks import watch_forks
 from forge_widgets.stores.placing import Known, place
 
 
@@ -81,11 +82,20 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._logs: dict[str, MemoryLog] = {}
         self._beats: dict[str, dict[str, Heartbeat]] = {}
+        watch_forks(self)
 
     @property
     def store_id(self) -> str:
         """Random id of this store."""
         return self._store_id
+
+    def fork_locks(self) -> list[threading.Lock]:
+        """Return the lock to hold during a fork: the child gets a whole copy."""
+        return [self._lock]
+
+    def after_fork_in_child(self) -> None:
+        """Start afresh with a lock of its own."""
+        self._lock = threading.Lock()
 
     def append(self, session_id: str, batch: Batch) -> Receipt:
         """Append a producer's batch."""

@@ -6,13 +6,16 @@ Called once when a connection to a session's file is opened; nobody else makes o
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Literal
 
 import apsw
+from msgspec import Struct
 
+from forge_widgets.core.state import State
 from forge_widgets.errors import StoreDamaged
+from forge_widgets.stores.codec import encode_state
 
 APPLICATION_ID = 0x46474557
 """``PRAGMA application_id`` of a session's file: "FGEW"."""
@@ -53,15 +56,49 @@ CREATE TABLE snapshot(
 );
 """
 
-Step = Callable[[apsw.Connection, str], None]
-"""Brings a file from one version to the next, inside the caller's transaction; gets the session's id."""
+
+class Carried(Struct, frozen=True):
+    """What a writer carries over from a log that is gone to the one that begins in its place."""
+
+    # The state of what it knew to be recorded.
+    state: State
+    # The writer as the old log knew it.
+    producer: str
+    group: str
+    attempt: int
+    sequence: int
 
 
-def _make(connection: apsw.Connection, session_id: str) -> None:
-    """From an empty file to version 1."""
+class Beginning(Struct, frozen=True):
+    """What a new file begins with."""
+
+    session_id: str
+    carried: Carried | None = None
+
+
+Step = Callable[[apsw.Connection, Beginning], None]
+"""Brings a file from one version to the next, inside the caller's transaction."""
+
+
+def _make(connection: apsw.Connection, beginning: Beginning) -> None:
+    """From an empty file to version 1: the tables, and a log with a new epoch."""
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(_TABLES)
-    begin_log(connection, session_id, None)
+    carried = beginning.carried
+    connection.execute(
+        "INSERT INTO meta(one, session_id, epoch, floor, base, created) VALUES(1, ?, ?, 1, ?, ?)",
+        (
+            beginning.session_id,
+            secrets.token_hex(8),
+            None if carried is None else encode_state(carried.state),
+            None if carried is None else carried.state.started_at,
+        ),
+    )
+    if carried is not None:
+        connection.execute(
+            "INSERT INTO producers(id, grp, attempt, sequence) VALUES(?, ?, ?, ?)",
+            (carried.producer, carried.group, carried.attempt, carried.sequence),
+        )
 
 
 LADDER: tuple[Step, ...] = (_make,)
@@ -69,14 +106,6 @@ LADDER: tuple[Step, ...] = (_make,)
 
 VERSION = len(LADDER)
 """``PRAGMA user_version`` of the files that this release writes."""
-
-
-def begin_log(connection: apsw.Connection, session_id: str, base: bytes | None) -> None:
-    """Write the row that begins a log: a new epoch on top of a base state."""
-    connection.execute(
-        "INSERT INTO meta(one, session_id, epoch, floor, base) VALUES(1, ?, ?, 1, ?)",
-        (session_id, secrets.token_hex(8), base),
-    )
 
 
 def version_of(connection: apsw.Connection, path: str) -> int:
@@ -92,14 +121,14 @@ def version_of(connection: apsw.Connection, path: str) -> int:
     return version
 
 
-def migrate(connection: apsw.Connection, path: str, session_id: str, ladder: Sequence[Step] = LADDER) -> None:
+def migrate(connection: apsw.Connection, path: str, beginning: Beginning) -> None:
     """Bring a file up to date, all steps or none. Raises StoreDamaged for a file that is not ours."""
-    if version_of(connection, path) >= len(ladder):
+    if version_of(connection, path) >= VERSION:
         return
     with transaction(connection, "IMMEDIATE"):
-        for step in ladder[version_of(connection, path) :]:  # asked again: somebody else may have been faster
-            step(connection, session_id)
-        connection.execute(f"PRAGMA user_version = {len(ladder)}")
+        for step in LADDER[version_of(connection, path) :]:  # asked again: somebody else may have been faster
+            step(connection, beginning)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
 @contextmanager

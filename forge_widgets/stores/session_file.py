@@ -6,9 +6,11 @@ the store says them in the interface's words.
 
 from __future__ import annotations
 
+import os
 import sys
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from ctypes import addressof, c_int
 from pathlib import Path
 from typing import Any
@@ -17,14 +19,14 @@ import apsw
 import msgspec
 from msgspec import Struct
 
-from forge_widgets.core.events import Batch, Event, Record, length
+from forge_widgets.core.events import Batch, Event, Producer, Record, length
 from forge_widgets.core.state import State, fold_all
 from forge_widgets.core.subscription import Cursor, Slice
 from forge_widgets.errors import StoreDamaged, StoreUnavailable
-from forge_widgets.stores import codec
+from forge_widgets.stores import codec, schema
 from forge_widgets.stores.base import Receipt, Snapshot, Summary
 from forge_widgets.stores.placing import Known, Placed, place
-from forge_widgets.stores.schema import VERSION, migrate, transaction, version_of
+from forge_widgets.stores.schema import Beginning, Carried, transaction
 
 SNAPSHOT_EVERY = 64
 """Records between two snapshots in a file: what opening a session folds at most, give or take a batch."""
@@ -32,6 +34,7 @@ SNAPSHOT_EVERY = 64
 CHECKED_WHOLE_BYTES = 4 * 1024 * 1024
 """Up to this size a file is checked page by page when it is opened first; of a larger one only header and tables are."""
 
+_MAX_WRITERS = 64
 _COLUMNS = "offset, attempt, kind, producer, sequence, body"
 
 
@@ -49,15 +52,25 @@ class Folded(Struct, frozen=True):
 class SessionFile:
     """A connection to one session's file."""
 
-    def __init__(self, path: Path, session_id: str, *, busy_timeout_s: float, wal: bool) -> None:
+    def __init__(self, path: Path, *, busy_timeout_s: float, wal: bool, immutable: bool = False) -> None:
         self.path = path
-        self._session_id = session_id
+        # True for a file on a read-only file system: it must not change while it is open.
+        self.immutable = immutable
         self._wal = wal
+        self._wal_path = f"{path}-wal"
         self._folded: Folded | None = None
+        # The state before the floor, and of which epoch and floor.
+        self._based = ("", 0, State())
         self._made = False
-        self._connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        # Size and inode of the -wal at the last look; it never shrinks while it is open here.
+        self._wal_seen = (0, 0)
+        # What the newest writers over this connection have made durable.
+        self._writers: OrderedDict[str, Known] = OrderedDict()
+        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI if immutable else apsw.SQLITE_OPEN_READWRITE
+        self._connection = apsw.Connection(f"{path.as_uri()}?immutable=1" if immutable else str(path), flags=flags)
         self._connection.set_busy_timeout(int(busy_timeout_s * 1000))
-        self._execute("PRAGMA synchronous = FULL")
+        # With a rollback journal only EXTRA outlives a power cut: it syncs the folder after the journal is gone.
+        self._execute(f"PRAGMA synchronous = {'FULL' if wal else 'EXTRA'}")
         if sys.platform == "darwin":
             self._execute("PRAGMA fullfsync = 1")
             self._execute("PRAGMA checkpoint_fullfsync = 1")
@@ -68,13 +81,17 @@ class SessionFile:
         self._made = self._made or self._version() > 0
         return self._made
 
-    def make(self) -> None:
-        """Set the journal's mode, and make the tables or bring them up to date."""
+    @property
+    def outdated(self) -> bool:
+        """Whether an older release made the file."""
+        return 0 < self._version() < schema.VERSION
+
+    def make(self, beginning: Beginning) -> None:
+        """Set the journal's mode, and make the tables or bring them up to date; one process at a time."""
         mode = "wal" if self._wal else "delete"
         if self._one("PRAGMA journal_mode")[0] != mode:
             self._execute(f"PRAGMA journal_mode = {mode}")
-        if self._version() < VERSION:
-            migrate(self._connection, str(self.path), self._session_id)
+        schema.migrate(self._connection, str(self.path), beginning)
         self._made = True
 
     def check(self) -> None:
@@ -82,21 +99,53 @@ class SessionFile:
         if not self.made:
             return
         if self.path.stat().st_size <= CHECKED_WHOLE_BYTES:
-            self.check_pages()
+            self._check_pages()
         else:
             self._execute("SELECT 1 FROM meta, snapshot, records, producers, keys LIMIT 1")
 
-    def check_pages(self) -> None:
-        """Check every page. Raises StoreDamaged."""
-        found = self._one("PRAGMA quick_check(1)")[0]
-        if found != "ok":
-            raise StoreDamaged(str(self.path), str(found))
+    def read_whole(self) -> None:
+        """Read every page and every record from the disk. Raises StoreDamaged."""
+        with closing(SessionFile(self.path, busy_timeout_s=1.0, wal=self._wal)) as fresh:
+            fresh._check_pages()
+            for _ in fresh._records(0):
+                pass
+            epoch, _, top = fresh._position()
+        if self._folded is not None and (epoch != self._folded.epoch or top < self._folded.top):
+            raise StoreDamaged(str(self.path), f"records up to {self._folded.top} were durable, {top} are there")
 
     def is_moved(self) -> bool:
         """Say whether the file that this connection writes to is no longer the one at its path."""
         moved = c_int(0)
         self._connection.file_control("main", apsw.SQLITE_FCNTL_HAS_MOVED, addressof(moved))
         return moved.value != 0
+
+    def look_at_wal(self) -> None:
+        """See that nobody has cut or removed the write-ahead log, where it lies. Raises StoreDamaged."""
+        if not self._wal:
+            return
+        size, inode = self._wal_now()
+        seen_size, seen_inode = self._wal_seen
+        if size < seen_size or (seen_inode and inode != seen_inode):
+            # Fails where pages are missing; else all that the log holds is in the database now.
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL)
+            if inode != seen_inode:  # ours goes on under no name, and others write to one that we don't see
+                raise StoreDamaged(str(self.path), "its write-ahead log was removed")
+            self.read_whole()  # a checkpoint from outside may cut it to nothing
+        self._wal_seen = (size, inode)
+
+    def carried(self, producer: Producer) -> Carried | None:
+        """Return what a producer that writes over this connection carries over to another log."""
+        known = self._writers.get(producer.id)
+        if known is None or self._folded is None:
+            return None
+        group = producer.group or producer.id
+        return Carried(self._folded.state, producer.id, group, known.attempt, known.sequence)
+
+    def leave(self) -> None:
+        """Close a connection to a file that was moved: its write-ahead log stays behind, so bring all into the file."""
+        with suppress(apsw.Error):
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL)
+        self.close()
 
     def append(self, batch: Batch, received: float) -> Receipt:
         """Append a batch in one durable transaction. Raises SequenceGap."""
@@ -105,6 +154,8 @@ class SessionFile:
             placed = place(batch, _Log(self._connection, folded))
             since = self._write(batch, placed, folded, received)
         self._folded = Folded(folded.epoch, folded.floor, placed.top, placed.state, since)
+        self._wal_seen = self._wal_now()
+        self._remember(batch.producer.id, Known(placed.attempt, placed.sequence))
         return Receipt(folded.epoch, placed.top, placed.sequence, placed.attempt, placed.repeated)
 
     def read(self, after: int, max_rows: int) -> Slice:
@@ -112,7 +163,8 @@ class SessionFile:
         with transaction(self._connection, "DEFERRED"):
             epoch, floor, top = self._position()
             records = list(_up_to(max_rows, self._records(after)))
-        return Slice(epoch, floor, top, records)
+            base = self._base(epoch, floor)
+        return Slice(epoch, floor, top, records, base)
 
     def snapshot(self) -> Snapshot:
         """Fold the log to its newest state."""
@@ -137,11 +189,31 @@ class SessionFile:
         """Close the connection."""
         self._connection.close()
 
+    def _wal_now(self) -> tuple[int, int]:
+        """Return size and inode of the -wal file; zeros where there is none."""
+        try:
+            found = os.stat(self._wal_path)  # noqa: PTH116 - a Path takes longer than the call, and this is every append
+        except FileNotFoundError:
+            return 0, 0
+        return found.st_size, found.st_ino
+
+    def _remember(self, producer: str, known: Known) -> None:
+        self._writers[producer] = known
+        self._writers.move_to_end(producer)
+        if len(self._writers) > _MAX_WRITERS:
+            self._writers.popitem(last=False)
+
+    def _check_pages(self) -> None:
+        found = self._one("PRAGMA quick_check(1)")[0]
+        if found != "ok":
+            raise StoreDamaged(str(self.path), str(found))
+
     def _version(self) -> int:
-        version = version_of(self._connection, str(self.path))
-        if version > VERSION:
+        version = schema.version_of(self._connection, str(self.path))
+        if version > schema.VERSION:
             raise StoreUnavailable(
-                str(self.path), f"a newer forge-widgets made it (format {version}, known up to {VERSION}): upgrade"
+                str(self.path),
+                f"a newer forge-widgets made it (format {version}, known up to {schema.VERSION}): upgrade",
             )
         return version
 
@@ -169,8 +241,14 @@ class SessionFile:
         with suppress(msgspec.DecodeError):  # as good as none: the records have it all
             for offset, state in rows:
                 return Folded(epoch, floor, offset, codec.decode_state(state), 0)
-        base = self._one("SELECT base FROM meta")[0]
-        return Folded(epoch, floor, floor - 1, State() if base is None else codec.decode_state(base), 0)
+        return Folded(epoch, floor, floor - 1, self._base(epoch, floor), 0)
+
+    def _base(self, epoch: str, floor: int) -> State:
+        """Return the state just before the floor, within the caller's transaction."""
+        if self._based[:2] != (epoch, floor):
+            encoded = self._one("SELECT base FROM meta")[0]
+            self._based = (epoch, floor, State() if encoded is None else codec.decode_state(encoded))
+        return self._based[2]
 
     def _records(self, after: int) -> Iterator[Record]:
         """Yield records from the one that holds offset ``after + 1`` on."""

@@ -6,52 +6,38 @@ session for another.
 
 from __future__ import annotations
 
-import logging
-import threading
+import os
 import time
-from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 import apsw
+from msgspec.structs import replace
 
 from forge_widgets.core.events import Batch
 from forge_widgets.core.liveness import Heartbeat
 from forge_widgets.core.metrics import check_session_id
 from forge_widgets.core.subscription import Slice
+from forge_widgets.errors import StoreDamaged, StoreUnavailable
 from forge_widgets.stores.base import Receipt, Snapshot, Summary
 from forge_widgets.stores.beats import Beats
+from forge_widgets.stores.connections import Connections, Slot
+from forge_widgets.stores.damage import inode_of, leave_moved, look_into, noting_damage, set_aside
 from forge_widgets.stores.faults import said_as_ours
-from forge_widgets.stores.filenames import SESSION_SUFFIX, stem_of
+from forge_widgets.stores.filenames import SESSION_SUFFIX, is_hashed, stem_of
 from forge_widgets.stores.folder import Folder
+from forge_widgets.stores.forks import watch_forks
+from forge_widgets.stores.index import Index
+from forge_widgets.stores.schema import Beginning
 from forge_widgets.stores.session_file import SessionFile
-
-MAX_OPEN = 64
-"""Sessions whose files a store keeps open; those used longest ago are closed beyond it."""
 
 BUSY_TIMEOUT_S = 5.0
 """How long a call waits for a lock that another process holds before it raises StoreUnavailable."""
 
-_log = logging.getLogger(__name__)
-
-
-class _Slot:
-    """A session's connection and its lock; in use while ``users`` hold or wait for it."""
-
-    __slots__ = ("file", "lock", "users")
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.file: SessionFile | None = None
-        self.users = 0
-
-    def close(self) -> None:
-        if self.file is not None:
-            with suppress(apsw.Error):
-                self.file.close()
-            self.file = None
+_APPEND_TRIES = 3
+_MAX_CHECKED = 10_000
 
 
 class SqliteStore:
@@ -62,9 +48,12 @@ class SqliteStore:
         self.url = f"sqlite:///{quote(self._folder.path.as_posix())}"
         self._busy_timeout_s = busy_timeout_s
         self._beats = Beats(self._folder.sessions)
-        self._lock = threading.Lock()
-        # Newest use last.
-        self._slots: OrderedDict[str, _Slot] = OrderedDict()
+        self._connections = Connections()
+        self._index = Index(self._folder.sessions, self._folder.path / "index.sqlite")
+        # Paths and inodes of files that were checked, so that none is checked each time it is opened.
+        self._checked: set[tuple[str, int]] = set()
+        for part in (self._connections, self._beats, self._index):
+            watch_forks(part)
 
     @property
     def store_id(self) -> str:
@@ -73,10 +62,26 @@ class SqliteStore:
             return self._folder.store_id()
 
     def append(self, session_id: str, batch: Batch) -> Receipt:
-        """Append a producer's batch durably; see Store. Raises SequenceGap, StoreUnavailable."""
-        with self._slot(session_id) as slot, said_as_ours(self.url, str(self._path(session_id))):
-            file = self._writable(session_id, slot)
-            return file.append(batch, time.time())
+        """Append a producer's batch durably; see Store. Raises SequenceGap, StoreUnavailable.
+
+        Where the session's file is broken, or no longer at its path, a new log begins there: with the state that this
+        process knew, if the batch's producer has written through it before.
+        """
+        path = self._path(check_session_id(session_id))
+        with self._connections.hold(session_id, "write") as slot, said_as_ours(self.url, str(path)):
+            # As it is before this batch: what the batch brings is still to be recorded, whatever happens to the file.
+            carried = None if slot.file is None else slot.file.carried(batch.producer)
+            for _ in range(_APPEND_TRIES):
+                inode = inode_of(path)
+                try:
+                    with said_as_ours(self.url, str(path)):
+                        file = self._writable(slot, path, Beginning(session_id, carried))
+                        receipt = file.append(batch, time.time())
+                        if not file.is_moved():
+                            return receipt
+                except StoreDamaged as damage:
+                    set_aside(self._folder, slot, path, inode, damage)
+        raise StoreUnavailable(self.url, f"{path.name} is damaged or moved again as soon as it is made")
 
     def read(self, session_id: str, after: int, max_rows: int = 50_000) -> Slice | None:
         """Read records after an offset. Raises StoreUnavailable, StoreDamaged."""
@@ -94,24 +99,19 @@ class SqliteStore:
             return None if file is None else file.version()
 
     def summaries(self) -> list[Summary]:
-        """List the sessions, newest update first."""
-        listed = []
-        try:
-            names = [file.name for file in self._folder.sessions.iterdir() if file.suffix == SESSION_SUFFIX]
-        except OSError:
-            return []
-        for name in names:
-            with self._reading(name.removesuffix(SESSION_SUFFIX)) as file:
-                if file is not None:
-                    listed.append(file.summary())
-        return sorted(listed, key=lambda summary: summary.updated_at, reverse=True)
+        """List the sessions, newest update first. Files that can't be read are left out and logged."""
+        return self._index.summaries(self._summarize)
 
     def delete(self, session_id: str) -> bool:
         """Delete a session: its file, SQLite's files beside it, and its heartbeats. Raises StoreUnavailable."""
-        with self._slot(session_id) as slot, said_as_ours(self.url, str(self._path(session_id))):
-            slot.close()
+        path = self._path(check_session_id(session_id))
+        hold = self._connections.hold
+        with hold(session_id, "write") as writing, hold(session_id, "read") as reading:
+            writing.close()
+            reading.close()
             self._beats.delete(stem_of(session_id))
-            return self._folder.delete_file(self._path(session_id))
+            with said_as_ours(self.url, str(path)):
+                return path.exists() and self._folder.delete_file(path)
 
     def beat(self, session_id: str, heartbeat: Heartbeat) -> None:
         """Say that a producer lives; a beat that can't be written is left out."""
@@ -126,61 +126,85 @@ class SqliteStore:
 
     def close(self) -> None:
         """Close all files."""
-        with self._lock:
-            slots, self._slots = list(self._slots.values()), OrderedDict()
-        for slot in slots:
-            with slot.lock:
-                slot.close()
+        self._connections.close()
         self._beats.close()
 
     def _path(self, session_id: str) -> Path:
         return self._folder.sessions / f"{stem_of(session_id)}{SESSION_SUFFIX}"
 
     @contextmanager
-    def _slot(self, session_id: str) -> Iterator[_Slot]:
-        """Hold a session's slot, nobody else's."""
-        check_session_id(session_id)
-        with self._lock:
-            slot = self._slots.setdefault(session_id, _Slot())
-            self._slots.move_to_end(session_id)
-            slot.users += 1
-            idle = [name for name, other in self._slots.items() if other.users == 0]
-            spare = [self._slots.pop(name) for name in idle[: max(0, len(self._slots) - MAX_OPEN)]]
-        for other in spare:
-            other.close()
-        try:
-            with slot.lock:
-                yield slot
-        finally:
-            with self._lock:
-                slot.users -= 1
-
-    @contextmanager
     def _reading(self, session_id: str) -> Iterator[SessionFile | None]:
         """Hold a session's file for reading; None where there is none."""
         path = self._path(check_session_id(session_id))
-        with self._slot(session_id) as slot, said_as_ours(self.url, str(path)):
+        hold = self._connections.hold(session_id, "read")
+        with hold as slot, noting_damage(path), said_as_ours(self.url, str(path)):
             if slot.file is not None and slot.file.is_moved():
                 slot.close()
             if slot.file is None and path.exists():
-                slot.file = self._opened(session_id, path)
-            yield slot.file if slot.file is not None and slot.file.made else None
+                slot.file = self._opened(path)
+            file = slot.file
+            yield file if file is not None and file.made else None
+            if file is not None and file.immutable:
+                slot.close()
 
-    def _writable(self, session_id: str, slot: _Slot) -> SessionFile:
-        path = self._path(session_id)
-        if slot.file is None or slot.file.is_moved():
+    def _writable(self, slot: Slot, path: Path, beginning: Beginning) -> SessionFile:
+        """Return the session's file, made where it is not there. Raises StoreDamaged for one that is suspected rightly."""
+        if slot.file is not None and slot.file.is_moved():
+            leave_moved(slot, path)
+        if slot.file is None:
+            self._folder.prepare()
+            slot.file = self._opened(path) if path.exists() else None
+        if slot.file is None or not slot.file.made:
             slot.close()
-            self._folder.make_file(path)
-            slot.file = self._opened(session_id, path)
-        slot.file.make()
+            with self._folder.lock():
+                self._folder.make_file(path)
+                slot.file = self._opened(path)
+                slot.file.make(beginning)
+        look_into(slot, path)
+        slot.file.look_at_wal()
         return slot.file
 
-    def _opened(self, session_id: str, path: Path) -> SessionFile:
-        self._folder.prepare()
-        file = SessionFile(path, session_id, busy_timeout_s=self._busy_timeout_s, wal=self._folder.wal)
+    def _opened(self, path: Path) -> SessionFile:
+        """Open a file, brought up to date, and checked at its first opening by this store."""
+        file = self._connected(path)
         try:
-            file.check()
+            if file.outdated:
+                with self._folder.lock():
+                    file.make(Beginning(""))
+            found = (path.name, inode_of(path))
+            if found not in self._checked:
+                file.check()
+                if len(self._checked) >= _MAX_CHECKED:
+                    self._checked.clear()
+                self._checked.add(found)
         except BaseException:
             file.close()
             raise
         return file
+
+    def _connected(self, path: Path) -> SessionFile:
+        """Connect to a file; on a read-only file system as to one that nobody can change."""
+        file = SessionFile(path, busy_timeout_s=self._busy_timeout_s, wal=self._folder.wal)
+        try:
+            _ = file.made
+        except (apsw.CantOpenError, apsw.ReadOnlyError):
+            file.close()
+            if os.access(path.parent, os.W_OK):
+                raise
+            return SessionFile(path, busy_timeout_s=self._busy_timeout_s, wal=self._folder.wal, immutable=True)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def _summarize(self, path: Path) -> Summary | None:
+        """Open a file to list it; None for one whose name is not its session's, or that is just being made."""
+        with noting_damage(path), said_as_ours(self.url, str(path)), closing(self._connected(path)) as file:
+            if not file.made:
+                return None
+            summary = file.summary()
+        if not is_hashed(path.stem):
+            return replace(
+                summary, session_id=path.stem
+            )  # the name decides: a copy under another name is another session
+        return summary if stem_of(summary.session_id) == path.stem else None
