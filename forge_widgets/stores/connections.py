@@ -1,0 +1,96 @@
+"""The open files of a SQLite store: a bounded set of connections, each with a lock of its own.
+
+Callers hold one slot at a time; sessions never wait for each other, and reading a session never waits for writing it.
+Connections made before a fork are neither used nor closed in the child (sqlite.org/howtocorrupt.html, 2.6).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Literal
+
+import apsw
+
+from forge_widgets.stores.session_file import SessionFile
+
+MAX_OPEN = 64
+"""Connections that a store keeps; those used longest ago are closed beyond it."""
+
+Role = Literal["read", "write"]
+
+
+class Slot:
+    """A place for one connection; in use while ``users`` hold it or wait for it."""
+
+    __slots__ = ("cleared", "file", "lock", "users")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.file: SessionFile | None = None
+        # The newest suspicion about the file that was looked into (see damage.py).
+        self.cleared = 0
+        self.users = 0
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        file, self.file = self.file, None
+        if file is not None:
+            with suppress(apsw.Error):
+                file.close()
+
+
+class Connections:
+    """Slots by session and role."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        # Newest use last.
+        self._slots: OrderedDict[tuple[str, Role], Slot] = OrderedDict()
+
+    @contextmanager
+    def hold(self, session_id: str, role: Role) -> Iterator[Slot]:
+        """Hold a session's slot, and nobody else's."""
+        slot = self._enter(session_id, role)
+        try:
+            with slot.lock:
+                yield slot
+        finally:
+            with self._lock:
+                slot.users -= 1
+
+    def close(self) -> None:
+        """Close all connections, waiting for calls that are under way."""
+        with self._lock:
+            slots, self._slots = list(self._slots.values()), OrderedDict()
+        for slot in slots:
+            with slot.lock:
+                slot.close()
+
+    def fork_locks(self) -> list[threading.Lock]:
+        """Return the locks to hold during a fork."""
+        with self._lock:
+            slots = list(self._slots.values())
+        return [*(slot.lock for slot in slots), self._lock]
+
+    def after_fork_in_child(self) -> None:
+        """Forget the parent's connections without closing them."""
+        for slot in self._slots.values():
+            if slot.file is not None:
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(slot.file))  # so that nothing ever closes it
+        self._lock = threading.Lock()
+        self._slots = OrderedDict()
+
+    def _enter(self, session_id: str, role: Role) -> Slot:
+        with self._lock:
+            slot = self._slots.setdefault((session_id, role), Slot())
+            self._slots.move_to_end((session_id, role))
+            slot.users += 1
+            idle = [key for key, other in self._slots.items() if other.users == 0]
+            spare = [self._slots.pop(key) for key in idle[: max(0, len(self._slots) - MAX_OPEN)]]
+        for other in spare:
+            other.close()
+        return slot

@@ -1,0 +1,82 @@
+"""What is done about a session's file that is broken, moved or suspected.
+
+A writer sets a broken file aside and begins a new log; a reader never moves a file, it raises StoreDamaged and leaves a
+note beside it (NAME.sqlite.suspect), so that a writer that has not noticed looks into it: no acknowledged event may go
+to a file that nobody can read.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from forge_widgets.errors import StoreDamaged
+from forge_widgets.stores.connections import Slot
+from forge_widgets.stores.folder import Folder, make_private
+
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def noting_damage(file: Path) -> Iterator[None]:
+    """Leave a note beside a file that a reader finds broken, unless one lies there."""
+    try:
+        yield
+    except StoreDamaged:
+        with suppress(OSError):
+            make_private(_note(file))
+        raise
+
+
+def look_into(slot: Slot, file: Path) -> None:
+    """Read a suspected file whole, once for each note. Raises StoreDamaged, and what SQLite raises for a broken one."""
+    try:
+        noted = _note(file).stat().st_mtime_ns
+    except FileNotFoundError:
+        return
+    if slot.file is not None and noted != slot.cleared:
+        slot.file.read_whole()
+        slot.cleared = noted
+
+
+def leave_moved(slot: Slot, file: Path) -> None:
+    """Let go of a file that is no longer at its path, and say so; all that it took is brought into it first."""
+    if slot.file is not None:
+        _log.warning("%s was moved or deleted while it was written to: a new log begins there.", file)
+        slot.file.leave()
+        slot.file = None
+
+
+def set_aside(folder: Folder, slot: Slot, file: Path, inode: int, damage: StoreDamaged) -> None:
+    """Rename a broken file and its journals out of the way and say so; nothing where somebody else has done it.
+
+    ``inode`` is the broken file's: another one may stand at its path by now.
+    """
+    if os.name == "nt":  # where an open file can't be renamed
+        slot.close()
+    with folder.lock():
+        if inode_of(file) == inode:
+            aside = folder.set_aside(file)
+            _note(file).unlink(missing_ok=True)
+            _log.warning(
+                "%s is damaged (%s): set aside as %s, a new log begins. What was recorded until now is in the old file.",
+                file,
+                damage.reason,
+                aside.name,
+            )
+    slot.close()
+
+
+def inode_of(file: Path) -> int:
+    """Return a file's inode number, 0 where there is no file."""
+    try:
+        return file.stat().st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def _note(file: Path) -> Path:
+    return Path(f"{file}.suspect")
