@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import secrets
@@ -113,8 +114,8 @@ def open_context(
     )
 
 
-def close_context(context: ServerContext) -> None:
+async def close_context(context: ServerContext) -> None:
     """Send all viewers away to come back later, end the threads and let go of the store."""
-    context.hub.close()
-    context.pool.close()
+    await context.hub.close()
+    await asyncio.to_thread(context.pool.close)  # a call that a lock holds up must not hold up the loop
     context.store.close()

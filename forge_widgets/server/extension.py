@@ -74,10 +74,10 @@ class ForgeWidgetsExtension(ExtensionApp):
     async def stop_extension(self) -> None:
         """Send viewers away to come back later, and let go of the store."""
         if self.context is not None:
-            close_context(self.context)
+            await close_context(self.context)
             self.context = None
 
 
-def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+def extension_points() -> list[dict[str, Any]]:
     """Tell Jupyter Server which application to load."""
     return [{"module": "forge_widgets", "app": ForgeWidgetsExtension}]

@@ -32,6 +32,10 @@ class ForgeHandler(RequestHandler):
         self.set_header("Cache-Control", "no-store")
         self.finish(encode(document))
 
+    def compute_etag(self) -> str | None:
+        """Make none: an answer is new each time, and a digest of a long frame would cost the loop for nothing."""
+        return None
+
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer an error as ``{"error": …}``: no traceback, and nothing of a client's in the reason phrase."""
         exc_info = kwargs.get("exc_info")

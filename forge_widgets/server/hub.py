@@ -14,6 +14,9 @@ from typing import Protocol
 from forge_widgets.server.failures import CLOSED, COME_BACK
 from forge_widgets.server.watched import Reading, Watched
 
+_GOODBYE_LOOK_S = 0.02
+_GOODBYE_LOOKS = 50
+
 
 class Connection(Protocol):
     """A socket that has to be told when the server goes."""
@@ -63,14 +66,19 @@ class Hub:
             self._forget(session_id)
             watched.close(CLOSED)
 
-    def close(self) -> None:
-        """Tell all viewers to come back later, and stop to read."""
+    async def close(self) -> None:
+        """Tell all viewers to come back later, give their sockets a moment to say goodbye, and stop to read."""
         for session_id in list(self._watched):
             watched = self._watched[session_id]
             self._forget(session_id)
             watched.close(COME_BACK)
+            await watched.ended()
         for connection in list(self.connections):
             connection.close(COME_BACK, "the server goes; come back")
+        for _ in range(_GOODBYE_LOOKS):
+            if not self.connections:
+                return
+            await asyncio.sleep(_GOODBYE_LOOK_S)
 
     def _join(self, session_id: str, wake: asyncio.Event) -> Watched:
         watched = self._watched.get(session_id)

@@ -57,4 +57,6 @@ def guarded(route: Route) -> type[web.RequestHandler]:
         namespace |= {name: getattr(JupyterSocket, name) for name in ("check_origin", "prepare", "may_still_see")}
         return type(f"Jupyter{handler.__name__}", (handler, JupyterSocket), namespace)
     base = JupyterHandler if issubclass(handler, (PageHandler, StaticHandler)) else APIHandler
+    # A page that polls must not keep a server from being culled as idle.
+    namespace["_track_activity"] = False
     return type(f"Jupyter{handler.__name__}", (handler, base), namespace)

@@ -42,6 +42,10 @@ class StaticHandler(ForgeHandler, StaticFileHandler):
         ForgeHandler.initialize(self, context)
         StaticFileHandler.initialize(self, path=str(STATIC))
 
+    def compute_etag(self) -> str | None:
+        """Return the file's digest."""
+        return StaticFileHandler.compute_etag(self)
+
     def set_extra_headers(self, path: str) -> None:  # noqa: ARG002 - tornado's
         """Let browsers ask whether a file is still the same: names don't change with the release."""
         self.set_header("Cache-Control", "no-cache")

@@ -35,8 +35,6 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8001
 
 _UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
-_CLOSING_S = 2.0
-_CLOSING_LOOK_S = 0.02
 
 
 class StandaloneBase(RequestHandler):
@@ -215,19 +213,10 @@ async def _serve(
             on_ready(_url(host, sockets[0].getsockname()[1], access.token))
         await stopped.wait()
         server.stop()
-        context.hub.close()
-        await _until_closed(context)
+        await context.hub.close()
         await server.close_all_connections()
     finally:
-        close_context(context)
-
-
-async def _until_closed(context: ServerContext) -> None:
-    """Give viewers a moment to say goodbye."""
-    for _ in range(round(_CLOSING_S / _CLOSING_LOOK_S)):
-        if not context.hub.connections:
-            return
-        await asyncio.sleep(_CLOSING_LOOK_S)
+        await close_context(context)
 
 
 def _bind(host: str, port: int) -> list[Any]:

@@ -158,7 +158,11 @@ class Watched:
         """Stop to read."""
         if self._task is not None:
             self._task.cancel()
-            self._task = None
+
+    async def ended(self) -> None:
+        """Wait until the task has ended."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
 
     def nudge(self) -> None:
         """Look at once: this server has just appended something itself."""
