@@ -141,7 +141,9 @@ class Watched:
 
     def _tell(self, cursor: Cursor) -> Told:
         with self._guard:
-            return Told([encode(message) for message in tell(self._log, cursor)], self._log.cursor)
+            # Who waited for a session that did not exist yet is told of it from its first record on.
+            start = Cursor(self._log.epoch, 0) if cursor == NOWHERE else cursor
+            return Told([encode(message) for message in tell(self._log, start)], self._log.cursor)
 
     def _wake(self) -> None:
         for viewer in self.viewers:
