@@ -1,5 +1,30 @@
-// The stand-alone server's page: mounts the views where there is no JupyterLab.
-import { formatCount } from '../stream/numbers';
+// The stand-alone server's page: the list of sessions, and beside it the one that `?session=ID` names. The only place
+// that wires them; the browser's history goes along.
+import { createElement } from 'react';
+
+import { asSocket, serverAccess } from '../components/access';
+import { adoptStyles, mount } from '../components/mount';
+import { SessionsPoll } from '../components/sessions';
+import css from '../../style/forge.css';
+import listCss from '../../style/list.css';
+import { Page } from './Page';
+import pageCss from './page.css';
+
+function open(host: HTMLElement): void {
+  adoptStyles(host, css + listCss + pageCss, 'forge-widgets-style');
+  // The page lies at PREFIX, so everything else is found beside it.
+  const root = new URL('./', document.baseURI);
+  const token = new URL(location.href).searchParams.get('token') ?? '';
+  const server = serverAccess({ url: root.href, socketUrl: asSocket(root).href, token, tokenInSocket: token !== '' });
+  const poll = new SessionsPoll(server);
+  const follow = (): void => {
+    if (document.hidden) poll.stop();
+    else poll.start();
+  };
+  document.addEventListener('visibilitychange', follow);
+  follow();
+  mount(host, createElement(Page, { server, poll }));
+}
 
 const host = document.getElementById('forge-widgets');
-if (host !== null) host.textContent = `${formatCount(0)} sessions`;
+if (host !== null) open(host);

@@ -3,14 +3,14 @@
 import type { Render } from '@anywidget/types';
 import { createElement } from 'react';
 
-import { NumberText } from '../components/NumberText';
-import { mount } from './mount';
+import { Dashboard } from '../components/Dashboard';
+import { adoptStyles, mount } from '../components/mount';
+import css from '../../style/forge.css';
+import { followSession, type SessionTraits } from './model';
 
-type Model = { readonly session_id: string };
-
-const render: Render<Model> = ({ model, el }) => {
-  el.setAttribute('aria-label', model.get('session_id'));
-  return mount(el, createElement(NumberText, { value: 0 }));
+const render: Render<SessionTraits> = ({ model, el }) => {
+  adoptStyles(el, css, 'forge-widgets-style');
+  return followSession(model, (stream) => mount(el, createElement(Dashboard, { stream })));
 };
 
 export default { render };

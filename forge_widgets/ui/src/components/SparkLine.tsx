@@ -1,0 +1,37 @@
+// A line the height of a word: the shape of a metric, without axes. Says nothing to a screen reader; its value stands beside.
+import { memo, useMemo, type JSX } from 'react';
+
+import { axisOf } from './axis';
+import { BOX, pathOf } from './curve';
+
+const MOST_POINTS = 80;
+
+export interface SparkLineProps {
+  readonly steps?: readonly number[];
+  readonly values: readonly number[];
+  /** The class that gives it its colour. */
+  readonly className?: string;
+}
+
+/** Draw values over their steps, or over their order where there are no steps. */
+export const SparkLine = memo(function SparkLine({ steps, values, className = '' }: SparkLineProps): JSX.Element {
+  const path = useMemo(() => sparkPath(steps ?? values.map((_, index) => index), values), [steps, values]);
+  return (
+    <svg
+      className={`forge-spark ${className}`}
+      viewBox={`0 0 ${BOX} ${BOX}`}
+      preserveAspectRatio="none"
+      aria-hidden="true"
+    >
+      <path d={path} />
+    </svg>
+  );
+});
+
+function sparkPath(steps: readonly number[], values: readonly number[]): string {
+  const every = Math.max(1, Math.ceil(values.length / MOST_POINTS));
+  // The newest is always kept, so that the line ends where training is.
+  const keep = (_: number, index: number): boolean => (values.length - 1 - index) % every === 0;
+  const [keptSteps, keptValues] = [steps.filter(keep), values.filter(keep)];
+  return pathOf(keptSteps, keptValues, axisOf(keptSteps, false), axisOf(keptValues, false));
+}

@@ -1,0 +1,83 @@
+// Where points and ticks stand on an axis, linear or logarithmic. Pure. Called by the chart and the spark lines.
+import { formatNumber } from '../stream/numbers';
+
+/** A range of values on one axis, and how a value becomes a share (0 to 1) of its length. */
+export interface Axis {
+  readonly low: number;
+  readonly high: number;
+  readonly log: boolean;
+}
+
+/** A line across the chart and what is written beside it. */
+export interface Tick {
+  readonly value: number;
+  readonly label: string;
+}
+
+/** Return the axis that holds all finite values, with a little air; a logarithmic one leaves out what is not positive. */
+export function axisOf(values: Iterable<number>, log: boolean): Axis {
+  let low = Infinity;
+  let high = -Infinity;
+  for (const value of values) {
+    if (!Number.isFinite(value) || (log && value <= 0)) continue;
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  if (low > high) return log ? { low: 0.1, high: 1, log } : { low: 0, high: 1, log };
+  return log ? airedLog(low, high) : airedLinear(low, high);
+}
+
+function airedLinear(low: number, high: number): Axis {
+  const air = high > low ? (high - low) * 0.05 : Math.max(Math.abs(high) * 0.1, 1e-9);
+  // What is never negative does not begin below zero.
+  return { low: low >= 0 ? Math.max(0, low - air) : low - air, high: high + air, log: false };
+}
+
+function airedLog(low: number, high: number): Axis {
+  const factor = high > low ? Math.pow(high / low, 0.05) : 1.2;
+  return { low: low / factor, high: high * factor, log: true };
+}
+
+/** Return where a value stands, from 0 at the low end to 1 at the high end; NaN where it has no place. */
+export function shareOf(axis: Axis, value: number): number {
+  if (!axis.log) return (value - axis.low) / (axis.high - axis.low);
+  return value > 0 ? Math.log(value / axis.low) / Math.log(axis.high / axis.low) : NaN;
+}
+
+/** Return the value that stands at a share of the axis. */
+export function valueAt(axis: Axis, share: number): number {
+  return axis.log
+    ? axis.low * Math.pow(axis.high / axis.low, share)
+    : axis.low + share * (axis.high - axis.low);
+}
+
+/** Return round values inside the axis, about `wanted` of them. */
+export function ticksOf(axis: Axis, wanted: number): readonly Tick[] {
+  const ticks = axis.log ? decades(axis, wanted) : [];
+  const values = ticks.length >= 2 ? ticks : evenSteps(axis, wanted);
+  return values.map((value) => ({ value, label: formatNumber(value) }));
+}
+
+function evenSteps(axis: Axis, wanted: number): number[] {
+  const rough = (axis.high - axis.low) / Math.max(1, wanted);
+  const magnitude = Math.pow(10, Math.floor(Math.log10(rough)));
+  const step = magnitude * ([1, 2, 5].find((factor) => factor * magnitude >= rough) ?? 10);
+  const first = Math.ceil(axis.low / step - 1e-9);
+  const last = Math.floor(axis.high / step + 1e-9);
+  // Ten digits: 3 × 0.1 is written 0.3.
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) =>
+    Number(((first + index) * step).toPrecision(10)),
+  ).filter((value) => !axis.log || value > 0);
+}
+
+function decades(axis: Axis, wanted: number): number[] {
+  const from = Math.floor(Math.log10(axis.low));
+  const to = Math.ceil(Math.log10(axis.high));
+  const every = Math.max(1, Math.ceil((to - from) / wanted));
+  const factors = to - from <= 2 ? [1, 2, 5] : [1];
+  const values: number[] = [];
+  for (let power = from; power <= to; power += every) {
+    for (const factor of factors) values.push(Number((factor * Math.pow(10, power)).toPrecision(10)));
+  }
+  return values.filter((value) => value >= axis.low && value <= axis.high);
+}

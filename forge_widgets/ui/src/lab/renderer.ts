@@ -1,0 +1,165 @@
+// Renders the output of a session: live from the server, without the kernel. Where the server can't, or keeps another
+// store, it shows another face of the same output: the widget while its kernel lives, else what is stored in the notebook.
+import { ReactWidget } from '@jupyterlab/ui-components';
+import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
+import type { Message } from '@lumino/messaging';
+import { Panel, Widget } from '@lumino/widgets';
+import { createElement } from 'react';
+
+import { Dashboard } from '../components/Dashboard';
+import { sentence } from '../components/words';
+import { SessionStream, type ServerAccess, type SessionView } from '../stream';
+import type { OutputHost } from './host';
+import { hasHistory, sessionOutput, storedMime, WIDGET_MIME, type SessionOutput } from './output';
+
+/** What is shown of an output: the dashboard, the kernel's widget, or what the notebook holds. */
+type Face = 'dashboard' | 'widget' | 'stored';
+
+export interface SessionRendererOptions {
+  readonly server: ServerAccess;
+  /** Finds out where an output stands, once it stands there. */
+  readonly host: (output: Widget) => OutputHost;
+  /** Told once for each renderer that shows a session. */
+  readonly onShown: (output: Widget) => void;
+}
+
+/** The renderer of one output. Owns its stream; dispose closes it. */
+export class SessionRenderer extends Panel implements IRenderMime.IRenderer {
+  readonly #options: SessionRendererOptions;
+  #model: IRenderMime.IMimeModel | null = null;
+  #session: SessionOutput | null = null;
+  #stream: SessionStream | null = null;
+  #face: Face | null = null;
+  #note: Widget | null = null;
+
+  constructor(options: SessionRendererOptions) {
+    super();
+    this.#options = options;
+    this.addClass('forge-output');
+  }
+
+  /** Show the session that a model names; called again when the output changes. */
+  async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
+    this.#model = model;
+    const session = sessionOutput(model);
+    if (session?.sessionId === this.#session?.sessionId && session?.storeId === this.#session?.storeId && this.#face !== null) {
+      return;
+    }
+    this.#close();
+    this.#session = session;
+    if (session === null) {
+      await this.#show('stored', 'This output names no session.');
+      return;
+    }
+    this.#stream = this.#open(session);
+    this.#choose();
+    this.#options.onShown(this);
+  }
+
+  override dispose(): void {
+    if (this.isDisposed) return;
+    this.#close();
+    super.dispose();
+  }
+
+  protected override onAfterAttach(message: Message): void {
+    super.onAfterAttach(message);
+    // Only here is it known which notebook, and so which kernel, the output belongs to.
+    this.#choose();
+  }
+
+  #open({ sessionId, storeId }: SessionOutput): SessionStream {
+    const stream = new SessionStream({ sessionId, server: this.#options.server, ...(storeId === '' ? {} : { storeId }) });
+    stream.subscribe(() => {
+      this.#choose();
+    });
+    stream.start();
+    return stream;
+  }
+
+  #close(): void {
+    this.#stream?.close();
+    this.#stream = null;
+    this.#face = null;
+  }
+
+  #choose(): void {
+    if (this.#stream === null || this.#model === null || this.isDisposed) return;
+    const { view } = this.#stream;
+    const face = faceOf(view, this.#model, this.#options.host(this).kernelLives);
+    void this.#show(face, noteOf(view));
+  }
+
+  async #show(face: Face, note: string): Promise<void> {
+    if (face === this.#face) {
+      this.#note?.node.replaceChildren(note);
+      return;
+    }
+    this.#face = face;
+    while (this.widgets.length > 0) this.widgets[0]?.dispose();
+    this.#note = null;
+    if (face === 'dashboard' && this.#stream !== null) {
+      this.addWidget(ReactWidget.create(createElement(Dashboard, { stream: this.#stream })));
+      return;
+    }
+    await this.#showStored(note);
+    if (face === 'widget' && this.#face === 'widget') await this.#showWidget();
+  }
+
+  /** Show what the notebook holds of the session, and why it is no more than that. */
+  async #showStored(note: string): Promise<void> {
+    const model = this.#model;
+    const mimeType = model === null ? null : storedMime(model);
+    if (model !== null && mimeType !== null) {
+      const stored = this.#options.host(this).rendermime.createRenderer(mimeType);
+      stored.addClass('forge-stored');
+      this.addWidget(stored);
+      await stored.renderModel(model);
+    }
+    this.#note = new Widget();
+    this.#note.addClass('forge-root');
+    this.#note.addClass('forge-stored-note');
+    this.#note.node.replaceChildren(note);
+    this.addWidget(this.#note);
+  }
+
+  /** Let the kernel's widget take the place of the stored face, once it has something to show. */
+  async #showWidget(): Promise<void> {
+    if (this.#model === null) return;
+    const before = [...this.widgets];
+    const widget = this.#options.host(this).rendermime.createRenderer(WIDGET_MIME);
+    widget.hide();
+    this.addWidget(widget);
+    // "Loading widget…" is text alone; the view itself brings elements.
+    const shown = new MutationObserver(() => {
+      if (widget.node.childElementCount === 0) return;
+      shown.disconnect();
+      for (const old of before) if (!old.isDisposed) old.dispose();
+      this.#note = null;
+      widget.show();
+    });
+    shown.observe(widget.node, { childList: true });
+    widget.disposed.connect(() => {
+      shown.disconnect();
+    });
+    await widget.renderModel(this.#model);
+  }
+}
+
+/** Choose what to show of a session: the dashboard as soon as the server tells more than the notebook holds. */
+export function faceOf(view: SessionView, model: IRenderMime.IMimeModel, kernelLives: boolean): Face {
+  const stored = hasHistory(model);
+  if (view.loaded) return view.state.status === 'waiting' && stored ? 'stored' : 'dashboard';
+  const failed = view.link.transport === null && view.link.reason !== '';
+  if (!failed) return stored ? 'stored' : 'dashboard';
+  // The widget's script came with the notebook: it runs where the notebook is trusted, and nowhere else.
+  if (model.data[WIDGET_MIME] !== undefined && model.trusted && kernelLives) return 'widget';
+  return stored ? 'stored' : 'dashboard';
+}
+
+function noteOf(view: SessionView): string {
+  if (view.loaded) return `History only: this server’s store no longer has ${view.sessionId}.`;
+  return view.link.reason === ''
+    ? `As stored in the notebook; looking for ${view.sessionId}…`
+    : `History only, as stored in the notebook. ${sentence(view.link.reason)}`;
+}
