@@ -53,5 +53,11 @@ def run(arguments: argparse.Namespace) -> int:
         open_=arguments.open,
         allow_origin=tuple(arguments.allow_origin),
         allow_host=tuple(arguments.allow_host),
+        on_ready=_say,
     )
     return 0
+
+
+def _say(url: str) -> None:
+    """Print where the server is; whoever started it may be waiting for this line."""
+    print(f"Serving at {url}\nCtrl-C ends it.", flush=True)

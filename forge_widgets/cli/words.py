@@ -9,11 +9,11 @@ import math
 
 
 def number(value: float) -> str:
-    """Write a number with four significant digits, scientific below 1e-4 and from 1e6 on."""
+    """Write a number with four significant digits or all of a whole one's, scientific below 1e-4 and from 1e6 on."""
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "∞" if value > 0 else "-∞"
     if value == 0 or 1e-4 <= abs(value) < 1e6:
-        return f"{value:,.0f}" if value.is_integer() else f"{value:.4g}"
+        return f"{value:,.0f}" if value.is_integer() or abs(value) >= 1000 else f"{value:.4g}"
     return f"{value:.3e}"
 
 

@@ -72,8 +72,9 @@ def progress_line(state: State, *, unicode: bool) -> str:
     parts = [
         f"model {words.number(model)} of {words.number(models)} {_bar(done, unicode=unicode)} {100 * done:3.0f} %",
         f"step {words.number(step)} of {words.number(steps)}",
-        f"loss {words.number(state.value('loss'))}",
     ]
+    if "loss" in state.metrics:
+        parts.append(f"loss {words.number(state.value('loss'))}")
     if "accuracy" in state.metrics:
         parts.append(f"held-out {100 * state.value('accuracy'):.0f} %")
     left = estimate(state.pace, total)

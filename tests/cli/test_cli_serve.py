@@ -1,0 +1,64 @@
+"""``forge-widgets serve`` as a process: it says where it is, lets its token in, and ends on Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+
+from forge_widgets.core.steps import block_of
+from tests.cli.conftest import CommandLine
+
+STEP = block_of([(1_763_800_000.0, {"currentStep": 7.0, "loss": 0.5})])
+
+
+def started(forge: CommandLine, *arguments: str) -> tuple[str, str]:
+    """Start a server on a free port; return its URL without the query, and the token."""
+    process = forge.start("serve", "--port", "0", *arguments)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line.startswith("Serving at http://127.0.0.1:"), line
+    parts = urlsplit(line.split()[-1])
+    return f"http://{parts.netloc}", parse_qs(parts.query).get("token", [""])[0]
+
+
+def test_the_printed_url_lets_in_and_nothing_else_does(forge: CommandLine) -> None:
+    forge.record("cognate-1", STEP)
+    url, token = started(forge)
+    assert len(token) >= 20
+    assert requests.get(f"{url}/api/sessions", timeout=10).status_code == 403
+    answer = requests.get(f"{url}/api/sessions", params={"token": token}, timeout=10)
+    assert [found["sessionId"] for found in answer.json()["sessions"]] == ["cognate-1"]
+
+
+def test_a_token_of_ones_own_and_open_mode_are_passed_on(forge: CommandLine) -> None:
+    url, token = started(forge, "--token", "mine")
+    assert token == "mine"
+    url, token = started(forge, "--open", "--allow-origin", "https://a.example", "--allow-host", "b.example")
+    assert token == ""
+    answer = requests.get(f"{url}/api/health", headers={"Origin": "https://a.example", "Host": "b.example"}, timeout=10)
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://a.example"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_in_good_order(forge: CommandLine, number: signal.Signals) -> None:
+    process = forge.start("serve", "--port", "0")
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(number)
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, "")
+
+
+def test_a_port_in_use_is_one_clear_line(forge: CommandLine) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        answer = forge.run("serve", "--port", str(port))
+    assert answer.returncode == 1
+    assert answer.stderr.startswith(f"forge-widgets: port {port} is in use")
+    assert answer.stderr.count("\n") == 1
