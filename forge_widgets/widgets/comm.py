@@ -134,9 +134,11 @@ class CommStream:
             except Exception:  # noqa: BLE001  # the edge of the thread: a turn that fails must not end the view
                 _log.warning("a frame of %s was not sent", self._reader.session_id, exc_info=True)
                 pause_s = HEARTBEAT_S
-            rest_s = IDLE_SHARE * (time.monotonic() - began)
-            if self._wake.wait(None if pause_s is None else max(pause_s, rest_s)):
-                self._wake.clear()
+            rest_s = max(FRAME_S, IDLE_SHARE * (time.monotonic() - began))
+            # A wish ends the pause, not the rest: however often it is uttered.
+            if not self._stopped.wait(rest_s):
+                self._wake.wait(None if pause_s is None else max(0.0, pause_s - rest_s))
+            self._wake.clear()
 
     def _turn(self, now: float) -> float | None:
         """Send what is due. Return how long there is nothing to do, None until woken."""
