@@ -53,10 +53,12 @@ export class Line {
     const points = steps.map((step, index): Point => [step, values[index] ?? NaN]);
     const finite = points.filter(([, value]) => !Number.isNaN(value));
     this.last = points.at(-1) ?? null;
+    const stood = Math.max(rows, finite.length);
     this.stride = 1;
-    while (Math.max(rows, finite.length) > this.stride * MAX_BUCKETS) this.stride *= 2;
-    const count = Math.min(finite.length, Math.max(1, Math.ceil(Math.max(rows, finite.length) / this.stride)));
-    const size = Math.ceil(finite.length / Math.max(1, count));
+    while (stood > this.stride * MAX_BUCKETS) this.stride *= 2;
+    // Two points are a bucket as it was, and nothing is lost; more are merged only where there are too many.
+    const alone = finite.length * this.stride <= stood;
+    const size = alone ? 1 : Math.max(2, Math.ceil(finite.length / (MAX_BUCKETS + 1)));
     this.buckets = [];
     for (let start = 0; start < finite.length; start += size) {
       this.buckets.push(finite.slice(start, start + size).map(asBucket).reduce(merged));

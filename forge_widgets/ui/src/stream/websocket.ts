@@ -12,6 +12,8 @@ export class WebSocketAdapter implements TransportAdapter {
   private readonly context: AdapterContext;
   private socket: WebSocket | null = null;
   private opened = false;
+  // What the server did not like, said before it closes.
+  private complaint = '';
 
   constructor(server: ServerAccess, context: AdapterContext) {
     this.server = server;
@@ -57,6 +59,7 @@ export class WebSocketAdapter implements TransportAdapter {
 
   private receive(data: unknown): void {
     const message = parseText(data);
+    if (message?.type === 'error') this.complaint = message.error;
     if (message !== null) this.context.onMessage(message);
     else if (isFrame(data)) this.end({ reason: 'the server sent what this version can’t read', kind: 'seldom' });
   }
@@ -75,7 +78,8 @@ export class WebSocketAdapter implements TransportAdapter {
   private failureOf(code: number): Failure {
     if (code === NORMAL) return { reason: 'this session was deleted', kind: 'deleted' };
     if (code === POLICY_VIOLATION || code >= FIRST_FINAL) {
-      return { reason: `the server refused the WebSocket (${String(code)})`, kind: 'refused' };
+      const why = this.complaint === '' ? String(code) : this.complaint;
+      return { reason: `the server refused the WebSocket (${why})`, kind: 'refused' };
     }
     return { reason: this.opened ? 'the WebSocket broke off' : 'WebSocket is blocked here', kind: 'retry' };
   }

@@ -1,0 +1,335 @@
+// The session stream against a real server on loopback: it walks down and up between the transports, and what it shows
+// is whole at every moment.
+// @vitest-environment node
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { SessionStream } from './client';
+import type { SessionStreamOptions } from './client';
+import type { StreamSettings } from './settings';
+import { keyMessage, seeded, until } from './testing';
+import { TestKernel, TestLog, TestServer } from './testserver';
+
+const QUICK: Partial<StreamSettings> = {
+  welcomeTimeoutMs: 300,
+  backoffBaseMs: 20,
+  backoffCapMs: 100,
+  stableMs: 100,
+  seldomMs: 150,
+  longPollS: 1,
+  pollIdleMs: 20,
+  pollBusyMs: 10,
+  answerTimeoutMs: 500,
+  checkTimeoutMs: 300,
+  resumeSpacingMs: 50,
+  notifyMs: 5,
+};
+
+let log: TestLog;
+let server: TestServer;
+let kernel: TestKernel;
+let streams: SessionStream[];
+
+beforeEach(async () => {
+  log = new TestLog();
+  server = new TestServer(log);
+  kernel = new TestKernel(log);
+  streams = [];
+  await server.start();
+});
+
+afterEach(async () => {
+  for (const stream of streams) stream.close();
+  await server.stop();
+});
+
+/** Follow the session, and check on each view that it goes on and never back. */
+function follow(options: Partial<SessionStreamOptions> = {}): SessionStream {
+  const { settings, ...others } = options;
+  const stream = new SessionStream({
+    sessionId: 's',
+    storeId: 'store-1',
+    server: server.access(),
+    random: seeded(3),
+    settings: { ...QUICK, ...settings },
+    ...others,
+  });
+  let rows = 0;
+  stream.subscribe(() => {
+    expect(stream.view.state.rows).toBeGreaterThanOrEqual(rows);
+    rows = stream.view.state.rows;
+  });
+  streams.push(stream);
+  stream.start();
+  return stream;
+}
+
+async function reached(stream: SessionStream, transport: string | null, rows: number): Promise<void> {
+  const what = `${String(transport)} with ${String(rows)} rows`;
+  await until(what, () => stream.view.link.transport === transport && stream.view.state.rows === rows);
+}
+
+/** All rows came, each once, none thinned: the curve is every step. */
+function expectWhole(stream: SessionStream): void {
+  expect(stream.view.state).toEqual(log.state);
+  expect(stream.view.gap).toBe(false);
+  const steps = Array.from({ length: log.top }, (_, index) => index + 1);
+  expect(stream.view.series.points('loss')[0]?.steps).toEqual(steps);
+}
+
+describe('over a WebSocket', () => {
+  it('shows what is there, and then what comes', async () => {
+    log.append(3);
+    const stream = follow();
+    await reached(stream, 'websocket', 3);
+    server.append(4);
+    await reached(stream, 'websocket', 7);
+    expectWhole(stream);
+    expect(stream.view.link).toEqual({ transport: 'websocket', reason: '', offlineSince: null });
+    expect(server.count('poll')).toBe(0);
+  });
+
+  it('waits for a session that is unknown', async () => {
+    const stream = follow();
+    await until('loaded', () => stream.view.loaded);
+    expect(stream.view.state.status).toBe('waiting');
+    server.append(2);
+    await until('the key frame', () => stream.view.state.attempt === 1 || server.count('resume') > 0);
+    await reached(stream, 'websocket', 2);
+  });
+
+  it('goes on from its cursor after the server was away', async () => {
+    server.append(3);
+    const stream = follow();
+    await reached(stream, 'websocket', 3);
+    await server.stop();
+    await until('offline', () => stream.view.link.offlineSince !== null);
+    expect(stream.view.link.reason).toBe('the server can’t be reached');
+    log.append(2);
+    await server.start();
+    await reached(stream, 'websocket', 5);
+    expectWhole(stream);
+    expect(server.asked.some((asked) => asked.includes('epoch=e1&after=3'))).toBe(true);
+  });
+
+  it('notices a connection that is dead, and makes another', async () => {
+    server.append(1);
+    const stream = follow();
+    await reached(stream, 'websocket', 1);
+    server.faults.socketsSilent = true;
+    await until('the end', () => stream.view.link.transport !== 'websocket');
+    server.faults = {};
+    server.append(1);
+    await reached(stream, 'websocket', 2);
+  });
+
+  it('asks again where a frame got lost', async () => {
+    server.append(1);
+    const stream = follow();
+    await reached(stream, 'websocket', 1);
+    server.faults.loseFrame = true;
+    server.append(2);
+    server.append(2);
+    await reached(stream, 'websocket', 5);
+    expect(server.count('resume')).toBe(1);
+    expectWhole(stream);
+  });
+
+  it('asks again where the last frame got lost and none shows the hole', async () => {
+    server.append(1);
+    const stream = follow();
+    await reached(stream, 'websocket', 1);
+    server.faults.loseFrame = true;
+    server.append(2);
+    await reached(stream, 'websocket', 3);
+    expectWhole(stream);
+  });
+
+  it('does not come back to a session that was deleted', async () => {
+    server.append(1);
+    const stream = follow({ comm: kernel });
+    await reached(stream, 'websocket', 1);
+    server.closeSockets(1000);
+    await until('deleted', () => stream.view.deleted);
+    expect(stream.view.link).toMatchObject({ transport: null, reason: 'this session was deleted' });
+    expect(server.connections).toBe(0);
+    const asked = server.asked.length;
+    await new Promise((later) => setTimeout(later, 300));
+    expect(server.asked.length).toBe(asked);
+  });
+
+  it('follows a session that begins anew', async () => {
+    server.append(5);
+    const stream = new SessionStream({ sessionId: 's', server: server.access(), settings: QUICK });
+    streams.push(stream);
+    stream.start();
+    await reached(stream, 'websocket', 5);
+    log.restart('e2');
+    server.append(2);
+    await reached(stream, 'websocket', 2);
+    expect(stream.view.state).toEqual(log.state);
+  });
+});
+
+describe('by HTTP polling', () => {
+  it('takes over where sockets are blocked, and gives back once they are not, without a gap', async () => {
+    server.faults.socketsBlocked = true;
+    server.append(2);
+    const stream = follow();
+    await reached(stream, 'http', 2);
+    expect(stream.view.link.reason).toBe('WebSocket is blocked here');
+    server.append(2);
+    await reached(stream, 'http', 4);
+    server.faults = {};
+    server.append(1);
+    await reached(stream, 'websocket', 5);
+    expectWhole(stream);
+    await until('polling ends', () => server.connections === 1);
+    const polls = server.count('poll');
+    server.append(1);
+    await reached(stream, 'websocket', 6);
+    expect(server.count('poll')).toBe(polls);
+  });
+
+  it('takes over where a socket opens, but no welcome comes', async () => {
+    server.faults.socketsMute = true;
+    server.append(2);
+    const stream = follow();
+    await reached(stream, 'http', 2);
+    expect(stream.view.link.reason).toMatch(/gave no answer/);
+  });
+
+  it('keeps delivering while a better transport has only said welcome', async () => {
+    server.faults = { socketsBlocked: true };
+    server.append(2);
+    const stream = follow();
+    await reached(stream, 'http', 2);
+    server.faults = { socketsSilent: true };
+    await until('a socket', () => server.count('ping') > 0);
+    server.append(2);
+    await reached(stream, 'http', 4);
+    server.faults = {};
+    await reached(stream, 'websocket', 4);
+    expectWhole(stream);
+  });
+
+  it('polls plainly where polls that wait are cut off', async () => {
+    server.faults = { socketsBlocked: true, longPollsCut: true };
+    server.append(1);
+    const stream = follow();
+    await reached(stream, 'http', 1);
+    const long = server.count('poll?protocol=1&epoch=e1&after=1&wait');
+    server.append(1);
+    await reached(stream, 'http', 2);
+    await until('more polls', () => server.count('poll?protocol=1&epoch=e1&after=2') > 3);
+    expect(server.asked.filter((asked) => asked.includes('wait=')).length).toBeLessThanOrEqual(Math.max(1, long));
+  });
+
+  it('does not knock again where the WebSocket was refused for good', async () => {
+    server.faults.closeCode = 4503;
+    server.append(1);
+    const stream = follow();
+    await reached(stream, 'http', 1);
+    expect(stream.view.link.reason).toBe('the server refused the WebSocket (4503)');
+    server.faults = {};
+    await new Promise((later) => setTimeout(later, 300));
+    expect(server.count('ws')).toBe(1);
+    expect(stream.view.link.transport).toBe('http');
+  });
+});
+
+describe('through the kernel', () => {
+  it('subscribes at once where no server is known', async () => {
+    log.append(2);
+    const stream = follow({ server: null, comm: kernel });
+    await reached(stream, 'comm', 2);
+    expect(stream.view.link.reason).toBe('no server with forge-widgets is known here');
+    expect(kernel.said).toEqual([{ type: 'subscribe', epoch: '', after: 0 }]);
+    log.append(2);
+    kernel.push();
+    await reached(stream, 'comm', 4);
+    expectWhole(stream);
+  });
+
+  it('is taken where the server keeps another store, and left once it keeps ours', async () => {
+    server.storeId = 'store-2';
+    log.append(2);
+    const stream = follow({ comm: kernel });
+    await reached(stream, 'comm', 2);
+    expect(stream.view.link.reason).toBe('this server keeps another store');
+    server.storeId = 'store-1';
+    await reached(stream, 'websocket', 2);
+    expect(kernel.types).toEqual(['subscribe', 'unsubscribe']);
+  });
+
+  it('is not there to help without a comm, and the view says why', async () => {
+    server.storeId = 'store-2';
+    const stream = follow();
+    await until('offline', () => stream.view.link.offlineSince !== null);
+    expect(stream.view.link.reason).toBe('this server keeps another store');
+    expect(stream.view.loaded).toBe(false);
+  });
+
+  it('is taken where neither sockets nor polls get through, from the cursor on', async () => {
+    server.append(3);
+    const stream = follow({ comm: kernel });
+    await reached(stream, 'websocket', 3);
+    server.faults = { socketsBlocked: true, pollStatus: 502 };
+    server.closeSockets(1012);
+    log.append(2);
+    await reached(stream, 'comm', 5);
+    expect(stream.view.link.reason).toBe('the server is in trouble (502)');
+    expect(kernel.said.at(-1)).toEqual({ type: 'subscribe', epoch: 'e1', after: 3 });
+    server.faults = {};
+    await reached(stream, 'websocket', 5);
+    expectWhole(stream);
+  });
+
+  it('shows what the kernel pushes unasked until the server delivers, and nothing of it after', async () => {
+    log.append(4);
+    server.faults.socketsMute = true;
+    const stream = follow({ comm: kernel });
+    kernel.pushKey();
+    await reached(stream, 'comm', 4);
+    expect(kernel.said).toEqual([]);
+    await reached(stream, 'http', 4);
+    expect(kernel.types).toEqual(['unsubscribe']);
+    kernel.tell(keyMessage('e1', 2));
+    kernel.tell(keyMessage('e9', 90, { rows: 90 }));
+    server.append(1);
+    await reached(stream, 'http', 5);
+    expect(stream.view.state).toEqual(log.state);
+  });
+
+  it('says when the kernel is silent, too', async () => {
+    const stream = follow({ server: null, comm: kernel, settings: { heartbeatMs: 20, welcomeTimeoutMs: 50 } });
+    await until('offline', () => stream.view.link.offlineSince !== null);
+    expect(stream.view.link.reason).toBe('the kernel is silent');
+    log.append(1);
+    kernel.pushKey();
+    await reached(stream, 'comm', 1);
+  });
+});
+
+describe('a storm', () => {
+  it.each([1, 2, 3])('of faults loses and repeats nothing (seed %i)', async (seed) => {
+    const random = seeded(seed);
+    const stream = follow({ comm: kernel, random, settings: { welcomeTimeoutMs: 60 } });
+    for (let round = 0; round < 25; round += 1) {
+      const fault = Math.floor(random() * 6);
+      server.faults = {
+        socketsBlocked: fault === 1,
+        socketsMute: fault === 2,
+        loseFrame: fault === 3,
+        longPollsCut: fault === 4,
+        ...(fault === 1 && random() < 0.5 ? { pollStatus: 503 } : {}),
+      };
+      if (random() < 0.3) server.closeSockets(1012);
+      server.append(1 + Math.floor(random() * 4));
+      kernel.push();
+      await new Promise((later) => setTimeout(later, random() * 40));
+    }
+    server.faults = {};
+    await reached(stream, 'websocket', log.top);
+    expectWhole(stream);
+  });
+});

@@ -1,0 +1,48 @@
+// The shared vectors: what the Python implementation computes, this one computes, too.
+import { describe, expect, it } from 'vitest';
+
+import { CursorClient } from './cursor';
+import { estimate } from './eta';
+import type { LinePoints } from './series';
+import { Series } from './series';
+import { emptyState, fold } from './state';
+import type { Pace } from './state';
+import { parsedFrame, parsedLines, parsedRecords, parsedState, vectors } from './testing';
+import type { Json } from './testing';
+
+function linesOf(series: Series): LinePoints[] {
+  return series.metrics().flatMap((metric) => series.points(metric));
+}
+
+describe('fold', () => {
+  it.each(vectors('fold'))('$name', ({ records, states }) => {
+    const expected = (states as Json[]).map(parsedState);
+    let state = emptyState();
+    parsedRecords(records).forEach((record, index) => {
+      state = fold(state, record);
+      expect(state, `after record ${String(index)}`).toEqual(expected[index]);
+    });
+  });
+});
+
+describe('estimate', () => {
+  it.each(vectors('eta'))('$name', ({ pace, total, estimate: expected }) => {
+    expect(estimate(pace as Pace[], total as number)).toEqual(expected);
+  });
+});
+
+describe('series', () => {
+  it.each(vectors('series'))('$name', ({ records, lines }) => {
+    const series = new Series();
+    for (const record of parsedRecords(records)) series.add(record);
+    expect(linesOf(series)).toEqual(parsedLines(lines));
+  });
+});
+
+describe('frames', () => {
+  it.each(vectors('frames'))('$name', ({ frames, state }) => {
+    const client = new CursorClient();
+    for (const frame of frames as Json[]) expect(client.take(parsedFrame(frame))).not.toBe('hole');
+    expect(client.state).toEqual(parsedState(state));
+  });
+});
