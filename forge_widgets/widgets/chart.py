@@ -32,8 +32,8 @@ class MetricChart(SessionWidget):
             arguments that can't be used.
 
     Attributes:
-        metric: the metric's name on the wire.
-        log_y: whether the axis is logarithmic.
+        metric: the metric's name on the wire; setting it changes the chart.
+        log_y: whether the axis is logarithmic; setting it changes the chart.
     """
 
     metric = traitlets.Unicode().tag(sync=True)
@@ -52,12 +52,18 @@ class MetricChart(SessionWidget):
         **unknown: object,
     ) -> None:
         refuse_unknown("MetricChart", unknown, ("session_id", "metric", "store", "log_y", "layout"))
-        self._face_metric = _curve_name(metric)
-        self._face_log_y = _flag("log_y", log_y)
-        traits: dict[str, Any] = {"metric": self._face_metric, "log_y": log_y}
+        traits: dict[str, Any] = {"metric": _curve_name(metric), "log_y": _flag("log_y", log_y)}
         if layout is not None:
             traits["layout"] = layout
         super().__init__(session_id, store=store, **traits)
+
+    @property
+    def _shown(self) -> tuple[str, bool]:
+        return self.metric, self.log_y
+
+    @traitlets.validate("metric")
+    def _valid_metric(self, proposal: Any) -> str:
+        return _curve_name(proposal["value"])
 
     def _answer(self, content: object) -> None:
         """Send plotly.js to a front end that can't load it from a server."""

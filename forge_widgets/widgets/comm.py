@@ -73,8 +73,9 @@ class _Order(Struct, frozen=True):
 class CommStream:
     """Push a session to the front ends of one widget."""
 
-    def __init__(self, reader: SessionReader, send: Send, *, eager: bool) -> None:
+    def __init__(self, reader: SessionReader, send: Send, *, eager: bool, heartbeat_s: float = HEARTBEAT_S) -> None:
         """Prepare; ``start`` begins. ``eager``: no server is known, so that delta frames go out unasked too."""
+        self._heartbeat_s = heartbeat_s
         self._reader = reader
         self._send = send
         self._eager = eager
@@ -89,7 +90,7 @@ class CommStream:
         self._welcome_due = True
         # Moments of time.monotonic().
         self._next_push = 0.0
-        self._next_heartbeat = time.monotonic() + HEARTBEAT_S
+        self._next_heartbeat = time.monotonic() + heartbeat_s
         # Where the last pushed key frame led, and how often it was repeated.
         self._pushed: Cursor | None = None
         self._repeats = 0
@@ -133,7 +134,7 @@ class CommStream:
                 pause_s = self._say_failure(error)
             except Exception:  # noqa: BLE001  # the edge of the thread: a turn that fails must not end the view
                 _log.warning("a frame of %s was not sent", self._reader.session_id, exc_info=True)
-                pause_s = HEARTBEAT_S
+                pause_s = self._heartbeat_s
             rest_s = max(FRAME_S, IDLE_SHARE * (time.monotonic() - began))
             # A wish ends the pause, not the rest: however often it is uttered.
             if not self._stopped.wait(rest_s):
@@ -157,7 +158,7 @@ class CommStream:
         elif (made := self._reader.message(cursor)) is not None:
             self._deliver(order, *made)
         if now >= self._next_heartbeat:
-            self._next_heartbeat = now + HEARTBEAT_S
+            self._next_heartbeat = now + self._heartbeat_s
             self._beat()
         due = [self._next_heartbeat]
         if order.mode == "push":
@@ -200,7 +201,7 @@ class CommStream:
                 "protocol": PROTOCOL,
                 "sessionId": self._reader.session_id,
                 "storeId": self._reader.store.store_id,
-                "heartbeatSeconds": HEARTBEAT_S,
+                "heartbeatSeconds": self._heartbeat_s,
                 "timestamp": time.time(),
             }
         )
@@ -237,7 +238,7 @@ class CommStream:
         """Tell front ends why nothing comes; the store is asked again."""
         now = time.monotonic()
         if now >= self._next_heartbeat or not self._unreadable:
-            self._next_heartbeat = now + HEARTBEAT_S
+            self._next_heartbeat = now + self._heartbeat_s
             self._heartbeat(0, str(error))
         self._unreadable = True
         return QUIET_S

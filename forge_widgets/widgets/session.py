@@ -40,16 +40,12 @@ class SessionWidget(anywidget.AnyWidget):
         server: the Jupyter server that this kernel belongs to (``baseUrl``), None where none is known.
     """
 
-    session_id = traitlets.Unicode().tag(sync=True)
-    store_id = traitlets.Unicode().tag(sync=True)
-    server = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
+    session_id = traitlets.Unicode(read_only=True).tag(sync=True)
+    store_id = traitlets.Unicode(read_only=True).tag(sync=True)
+    server = traitlets.Dict(allow_none=True, default_value=None, read_only=True).tag(sync=True)
 
     # Name of the built script, without its folder.
     _script = "widget.js"
-    # Shown by the static faces.
-    _face_metric = "loss"
-    _face_log_y = False
-
     # Ends the stream and closes the store, once; None while the constructor has not come so far.
     _let_go: Callable[[], object] | None = None
 
@@ -60,20 +56,22 @@ class SessionWidget(anywidget.AnyWidget):
         self._reader = SessionReader(opened, session_id)
         self._stream: CommStream | None = None
         server = find_parent_server()
-        super().__init__(
-            session_id=session_id,
-            store_id=opened.store_id,
-            server=server,
-            _esm=script,
-            **traits,
-        )
+        self.set_trait("session_id", session_id)
+        self.set_trait("store_id", opened.store_id)
+        self.set_trait("server", server)
+        super().__init__(_esm=script, **traits)
         owned = opened if store is None or isinstance(store, (str, os.PathLike)) else None
         self._begin(owned, eager=server is None)
+
+    @property
+    def _shown(self) -> tuple[str, bool]:
+        """The metric of the static faces, and whether its axis is logarithmic."""
+        return "loss", False
 
     def __repr__(self) -> str:
         """Say the session in one line, given by what was recorded alone."""
         try:
-            return self._reader.text_face(self._face_metric)
+            return self._reader.text_face(self._shown[0])
         except ForgeError as error:
             return f"{self.session_id}: {error}"
 
@@ -100,8 +98,9 @@ class SessionWidget(anywidget.AnyWidget):
         """Answer a front end's message that is not about frames; a subclass that knows some overrides this."""
 
     def _html(self) -> str:
+        metric, log_y = self._shown
         try:
-            return self._reader.html_face(self._face_metric, log_y=self._face_log_y)
+            return self._reader.html_face(metric, log_y=log_y)
         except ForgeError:
             # The plain line says what is wrong.
             return f"<pre>{escape(repr(self))}</pre>"

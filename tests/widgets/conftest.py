@@ -28,7 +28,7 @@ class Kernel:
 
     def send_cell(self, code: str) -> str:
         """Start a cell and return the id of its request."""
-        return self.client.execute(code, store_history=False, allow_stdin=False)
+        return str(self.client.execute(code, store_history=False, allow_stdin=False))
 
     def run(self, code: str) -> str:
         """Run a cell to its end and return what it printed."""
