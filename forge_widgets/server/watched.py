@@ -234,7 +234,8 @@ class Watched:
                 if read is not None and read.epoch != log.epoch and log.top:
                     # Another incarnation: what lies before our old position is new to us too.
                     read = store.read(self.session_id, 0, self._reading.limits.rows_a_read)
-                if read is None or not (log.apply(read) and log.top < read.top):
+                # A log that is just being made holds nothing yet: that is a session that waits.
+                if read is None or not read.top or not (log.apply(read) and log.top < read.top):
                     break
             self._version = version
             return log.cursor, log.state

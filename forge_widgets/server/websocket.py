@@ -126,7 +126,7 @@ class SocketHandler(ForgeHandler, WebSocketHandler):
             await self.send({"type": "pong", "timestamp": iso_time(now) if self.wake is None else now})
         elif kind == "resume" and self.wake is not None:
             after = asked.get("after")
-            if not isinstance(after, (int, float)) or not 0 <= after <= _FURTHEST:
+            if isinstance(after, bool) or not isinstance(after, (int, float)) or not 0 <= after <= _FURTHEST:
                 raise InvalidInput(f"{str(after)[:40]} can't be used", where="after", expected="an offset")
             self._resume = Cursor(text_field(asked, "epoch", 200), int(after))
             self.wake.set()
@@ -172,7 +172,7 @@ class SocketHandler(ForgeHandler, WebSocketHandler):
             raise InvalidInput(
                 f"room {session_id!r} is one too many",
                 where="sessionId",
-                expected=f"at most {self.context.limits.max_rooms}",
+                expected=f"at most {self.context.limits.max_rooms} rooms",
             )
         self._rooms[session_id] = self._spawn(self._stay(session_id, follow_story(self, self.context, session_id)))
 

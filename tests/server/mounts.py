@@ -153,7 +153,9 @@ class _Thread:
 
 
 @contextmanager
-def standalone(store: str | Path | Store, *, access: Access | None = None, limits: Limits | None = None) -> Iterator[Mount]:
+def standalone(
+    store: str | Path | Store, *, access: Access | None = None, limits: Limits | None = None
+) -> Iterator[Mount]:
     """Serve stand-alone, at the root."""
     thread = _Thread()
 
