@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
@@ -24,9 +24,11 @@ from forge_widgets.server.context import ServerContext
 from forge_widgets.server.documents import session_document, shown
 from forge_widgets.server.failures import REFUSED, answer_of
 from forge_widgets.server.handlers import ForgeHandler, number_argument
-from forge_widgets.server.rooms import follow_frames, follow_story
+from forge_widgets.server.rooms import Viewer, follow_frames, follow_story
 
 _FURTHEST = 2.0**53
+
+Follow = Callable[[Viewer, ServerContext, str], Awaitable[int]]
 
 
 class SocketHandler(ForgeHandler, WebSocketHandler):
@@ -174,7 +176,7 @@ class SocketHandler(ForgeHandler, WebSocketHandler):
                 where="sessionId",
                 expected=f"at most {self.context.limits.max_rooms} rooms",
             )
-        self._rooms[session_id] = self._spawn(self._stay(session_id, follow_story(self, self.context, session_id)))
+        self._rooms[session_id] = self._spawn(self._stay(session_id, follow_story))
 
     async def _leave(self, session_id: str) -> None:
         task = self._rooms.pop(session_id, None)
@@ -187,7 +189,7 @@ class SocketHandler(ForgeHandler, WebSocketHandler):
         epoch = self.get_query_argument("epoch", "")
         self._resume = Cursor(epoch, int(after or 0)) if epoch else None
         self.wake = asyncio.Event()
-        self._rooms[session_id] = self._spawn(self._stay(session_id, follow_frames(self, self.context, session_id)))
+        self._rooms[session_id] = self._spawn(self._stay(session_id, follow_frames))
 
     def _is_own_protocol(self) -> bool:
         asked = self.get_query_argument("protocol", "")
@@ -195,10 +197,10 @@ class SocketHandler(ForgeHandler, WebSocketHandler):
             raise InvalidInput(f"{asked[:20]!r} can't be used", where="protocol", expected=str(PROTOCOL))
         return bool(asked)
 
-    async def _stay(self, session_id: str, following: Awaitable[int]) -> None:
+    async def _stay(self, session_id: str, follow: Follow) -> None:
         """Follow a session until it sends its viewers away; the last room's code closes the connection."""
         try:
-            code = await following
+            code = await follow(self, self.context, session_id)
         except ForgeError as error:
             await self.send(_error_message(error))
             code = answer_of(error).close_code

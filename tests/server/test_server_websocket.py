@@ -191,8 +191,7 @@ def test_deleting_a_session_closes_its_viewers_with_1000(mount: Mount, session_i
         until(lambda: mount.context.hub.viewers(session_id) == 1)
         assert mount.ask("DELETE", f"/api/sessions/{session_id}").status_code == 200
         with pytest.raises(ConnectionClosed):
-            while True:
-                socket.hear()
+            socket.hear_until(lambda message: False)
         assert socket.connection.close_code == 1000
 
 
