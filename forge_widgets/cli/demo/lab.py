@@ -85,7 +85,7 @@ def find_server(store_id: str) -> LabServer | None:
 
 
 @contextmanager
-def started_server(folder: Path, port: int, store: Store) -> Iterator[tuple[LabServer, Child]]:
+def started_server(folder: Path, log: Path, port: int, store: Store) -> Iterator[tuple[LabServer, Child]]:
     """Start JupyterLab in a folder, give it once it serves the store, and end it afterwards.
 
     ``port`` 0 means any free one. Raises MissingDependency where JupyterLab is not installed, and ForgeError where it
@@ -100,7 +100,7 @@ def started_server(folder: Path, port: int, store: Store) -> Iterator[tuple[LabS
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
     ]
     environment = {ENVIRONMENT: store.url}
-    with Child(command, log=folder / "jupyter.log", environment=environment, ends_on=signal.SIGTERM) as process:
+    with Child(command, log=log, environment=environment, ends_on=signal.SIGTERM) as process:
         yield _ready(process, store), process
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from typing import Any
 from urllib.parse import quote
 
@@ -17,8 +18,8 @@ def demo_notebook(session_id: str, store_id: str) -> Json:
     """Build the notebook of a session that is trained in another process."""
     about = (
         "# A training, live\n\n"
-        "Three small networks are being trained in a process of their own. The view below reads what they record: "
-        "reload the page, restart the kernel, close the tab and come back: nothing is lost.\n\n"
+        "A training runs in a process of its own, and the view below reads what it records: reload the page, "
+        "restart the kernel, close the tab and come back: nothing is lost.\n\n"
         "It was here before a kernel ran. Run the cell and it goes on the same."
     )
     rows = f'forge.history("{session_id}").to_dataframe().tail()  # what was recorded so far; needs pandas'
@@ -34,7 +35,7 @@ def demo_notebook(session_id: str, store_id: str) -> Json:
         ],
         "metadata": {
             "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"},
+            "language_info": _language_info(),
             # Says that the notebook is ours to write anew.
             "forge_widgets": {"demo": True},
         },
@@ -54,6 +55,19 @@ def place_notebook(server: LabServer, notebook: Json) -> str:
     raise FileExistsError(f"{server.url} has a hundred notebooks called {NAME}: rename or delete some")
 
 
+def _language_info() -> Json:
+    """Describe the kernel's language as the kernel does: the lab then has nothing to correct, and nothing to save."""
+    return {
+        "codemirror_mode": {"name": "ipython", "version": 3},
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "nbconvert_exporter": "python",
+        "pygments_lexer": "ipython3",
+        "version": platform.python_version(),
+    }
+
+
 def _cell(name: str, kind: str, source: str) -> Json:
     return {"cell_type": kind, "id": f"forge-{name}", "metadata": {}, "source": source}
 
@@ -64,7 +78,7 @@ def _output(session_id: str, store_id: str) -> Json:
         "execution_count": 1,
         "data": {
             MIME: {"sessionId": session_id, "version": 1},
-            "text/plain": f"Progress of {session_id}: open this notebook in JupyterLab with forge-widgets to see it live",
+            "text/plain": f"Progress of {session_id}: JupyterLab with forge-widgets shows it live here",
         },
         "metadata": {MIME: {"storeId": store_id}},
     }

@@ -46,7 +46,7 @@ class Show:
             url = f"{server.url}lab/tree/{path}"
             print(f"Watch it here: {server.with_token(url)}", flush=True)
             if browser:
-                ends.enter_context(opened_page(server.with_token(url), folder))
+                ends.enter_context(opened_page(server.with_token(url), hidden_folder(folder)))
             failed = self._train(store, folder)
             if own is not None and not exit_when_done:
                 print("The server goes on until Ctrl-C.", flush=True)
@@ -59,14 +59,15 @@ class Show:
             print(f"Using the Jupyter server at {found.url}", flush=True)
             return found, None
         print("Starting JupyterLab …", flush=True)
-        return ends.enter_context(started_server(folder, self._port, store))
+        return ends.enter_context(started_server(folder, hidden_folder(folder) / "jupyter.log", self._port, store))
 
     def _train(self, store: Store, folder: Path) -> int:
         command, snippet = training_command(self.mode, self.session_id, store.url, folder)
         if snippet:
             print(f"\n{snippet}\n")
-        log = folder / "training.log"
-        with Child(command, log=log, environment={ENVIRONMENT: store.url}) as training:
+        with Child(
+            command, log=hidden_folder(folder) / "training.log", environment={ENVIRONMENT: store.url}
+        ) as training:
             state = Follower(store, self.session_id, sys.stdout).follow(training)
         if training.returncode == 0 and state is not None and state.status == "completed":
             return 0
@@ -76,12 +77,19 @@ class Show:
 
 
 def demo_folder() -> Path:
-    """Return the folder of the demo's notebook and logs in the user's data directory; made where it is missing."""
+    """Return the folder of the demo's notebook in the user's data directory; made where it is missing."""
     from jupyter_core.paths import jupyter_data_dir
 
     folder = Path(jupyter_data_dir()) / "forge_widgets_demo"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+def hidden_folder(folder: Path) -> Path:
+    """Return the folder in it that the lab's file browser does not show: logs, which may hold a token."""
+    hidden = folder / ".logs"
+    hidden.mkdir(mode=0o700, exist_ok=True)
+    return hidden
 
 
 @contextmanager
