@@ -42,12 +42,18 @@ def look_into(slot: Slot, file: Path) -> None:
         slot.cleared = noted
 
 
-def leave_moved(slot: Slot, file: Path) -> None:
-    """Let go of a file that is no longer at its path, and say so; all that it took is brought into it first."""
-    if slot.file is not None:
-        _log.warning("%s was moved or deleted while it was written to: a new log begins there.", file)
-        slot.file.leave()
-        slot.file = None
+def leave_moved(folder: Folder, slot: Slot, file: Path) -> bool:
+    """Let go of a file that is no longer at its path. False where there is nothing to let go of.
+
+    All that it took is brought into it, and its write-ahead log taken away from the path, where another file may be.
+    """
+    if slot.file is None or not slot.file.is_moved():
+        return False
+    opened, slot.file = slot.file, None
+    if opened.leave():
+        with folder.lock():
+            folder.drop_journals(file)
+    return True
 
 
 def set_aside(folder: Folder, slot: Slot, file: Path, inode: int, damage: StoreDamaged) -> None:

@@ -73,8 +73,7 @@ class Folder:
         """
         if file.exists():
             return
-        for suffix in _JOURNALS:
-            Path(f"{file}{suffix}").unlink(missing_ok=True)
+        self.drop_journals(file)
         make_private(file)
         _sync(file.parent)
 
@@ -100,10 +99,14 @@ class Folder:
                 file.unlink()
             except FileNotFoundError:
                 return False
-            for suffix in _JOURNALS:
-                Path(f"{file}{suffix}").unlink(missing_ok=True)
+            self.drop_journals(file)
         _sync(file.parent)
         return True
+
+    def drop_journals(self, file: Path) -> None:
+        """Remove the journals at a file's name that are not its own; the caller holds the lock."""
+        for suffix in _JOURNALS:
+            Path(f"{file}{suffix}").unlink(missing_ok=True)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -78,7 +78,9 @@ class SessionFile:
     @property
     def made(self) -> bool:
         """Whether the file has its tables: one that another process is just making is as good as none for a reader."""
-        self._made = self._made or self._version() > 0
+        if not self._made and self._version() > 0:
+            self._made = True
+            self._wal_seen = self._wal_now()
         return self._made
 
     @property
@@ -141,11 +143,16 @@ class SessionFile:
         group = producer.group or producer.id
         return Carried(self._folded.state, producer.id, group, known.attempt, known.sequence)
 
-    def leave(self) -> None:
-        """Close a connection to a file that was moved: its write-ahead log stays behind, so bring all into the file."""
+    def leave(self) -> bool:
+        """Close a connection to a file that was moved, with all that is in its write-ahead log brought into it.
+
+        True where that log is still at the old path: there it would be taken for another file's.
+        """
         with suppress(apsw.Error):
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL)
+        stale = self._wal_now()[1] == self._wal_seen[1] != 0
         self.close()
+        return stale
 
     def append(self, batch: Batch, received: float) -> Receipt:
         """Append a batch in one durable transaction. Raises SequenceGap."""

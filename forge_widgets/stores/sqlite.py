@@ -6,6 +6,7 @@ session for another.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ from forge_widgets.stores.session_file import SessionFile
 BUSY_TIMEOUT_S = 5.0
 """How long a call waits for a lock that another process holds before it raises StoreUnavailable."""
 
+_log = logging.getLogger(__name__)
 _APPEND_TRIES = 3
 _MAX_CHECKED = 10_000
 
@@ -138,8 +140,7 @@ class SqliteStore:
         path = self._path(check_session_id(session_id))
         hold = self._connections.hold(session_id, "read")
         with hold as slot, noting_damage(path), said_as_ours(self.url, str(path)):
-            if slot.file is not None and slot.file.is_moved():
-                slot.close()
+            leave_moved(self._folder, slot, path)
             if slot.file is None and path.exists():
                 slot.file = self._opened(path)
             file = slot.file
@@ -149,8 +150,8 @@ class SqliteStore:
 
     def _writable(self, slot: Slot, path: Path, beginning: Beginning) -> SessionFile:
         """Return the session's file, made where it is not there. Raises StoreDamaged for one that is suspected rightly."""
-        if slot.file is not None and slot.file.is_moved():
-            leave_moved(slot, path)
+        if leave_moved(self._folder, slot, path):
+            _log.warning("%s was moved or deleted while it was written to: a new log begins there.", path)
         if slot.file is None:
             self._folder.prepare()
             slot.file = self._opened(path) if path.exists() else None
@@ -184,18 +185,12 @@ class SqliteStore:
 
     def _connected(self, path: Path) -> SessionFile:
         """Connect to a file; on a read-only file system as to one that nobody can change."""
-        file = SessionFile(path, busy_timeout_s=self._busy_timeout_s, wal=self._folder.wal)
         try:
-            _ = file.made
+            return SessionFile(path, busy_timeout_s=self._busy_timeout_s, wal=self._folder.wal)
         except (apsw.CantOpenError, apsw.ReadOnlyError):
-            file.close()
             if os.access(path.parent, os.W_OK):
                 raise
             return SessionFile(path, busy_timeout_s=self._busy_timeout_s, wal=self._folder.wal, immutable=True)
-        except BaseException:
-            file.close()
-            raise
-        return file
 
     def _summarize(self, path: Path) -> Summary | None:
         """Open a file to list it; None for one whose name is not its session's, or that is just being made."""

@@ -1,0 +1,497 @@
+"""What a folder of SQLite files survives: full and read-only disks, locks, damage, files moved and deleted while written.
+
+Judged by one rule: what was acknowledged is in the log, or in the file that was set aside or moved, and in the state.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+import pytest
+
+from forge_widgets.core.liveness import Heartbeat
+from forge_widgets.core.state import State
+from forge_widgets.core.subscription import SessionLog
+from forge_widgets.errors import StoreDamaged, StoreUnavailable
+from forge_widgets.stores.folder import Folder
+from forge_widgets.stores.session_file import CHECKED_WHOLE_BYTES, SessionFile
+from forge_widgets.stores.sqlite import SqliteStore
+from tests.stores.batches import batch, event, recorded_steps, steps
+from tests.stores.conftest import Start, wait_until
+
+
+def state_of(store: SqliteStore, session_id: str = "s") -> State:
+    """Return a session's state after seeing that its records, on top of what was before them, fold to it."""
+    snapshot, read = store.snapshot(session_id), store.read(session_id, 0)
+    assert snapshot is not None
+    assert read is not None
+    log = SessionLog(session_id)
+    log.apply(read)
+    assert log.state == snapshot.state
+    assert log.cursor == snapshot.cursor
+    return snapshot.state
+
+
+def steps_in(store: SqliteStore, session_id: str = "s") -> list[float]:
+    read = store.read(session_id, 0)
+    assert read is not None
+    return recorded_steps(read.records)
+
+
+def steps_in_file(file: Path) -> list[float]:
+    """Return the steps in a session's file, wherever it lies."""
+    with closing(SessionFile(file, busy_timeout_s=1, wal=True)) as opened:
+        return recorded_steps(opened.read(0, 1_000_000).records)
+
+
+# --- no room, no rights, no lock -----------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a disk of 512 KB, where that is allowed."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = shutil.which("mount")
+    options = ["-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)]
+    if mount is None or subprocess.run([mount, *options], check=False, capture_output=True).returncode:
+        pytest.skip("mounting needs root")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_full_disk_refuses_and_the_same_append_goes_through_when_there_is_room(small_disk: Path) -> None:
+    store = SqliteStore(small_disk / "store")
+    store.append("s", batch("p", 1, event("training_started")))
+    store.beat("s", Heartbeat(producer="p", beat=1.0))
+    store.append("t", batch("p", 1, event("training_started")))
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(256 * 1024))
+    sequence = 2
+    while True:
+        try:
+            store.append("s", batch("p", sequence, steps(sequence, 500)))
+        except StoreUnavailable as error:
+            assert error.reason == "no space is left on its disk"  # noqa: PT017 - at whichever append it comes
+            break
+        sequence += 500
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable):
+            store.append("s", batch("p", sequence, steps(sequence, 500)))
+    store.beat("s", Heartbeat(producer="p", beat=2.0, unsaved=500, reason="no space"))
+    store.beat("s", Heartbeat(producer="new", beat=2.0))
+    assert [heartbeat.unsaved for heartbeat in store.heartbeats("s") if heartbeat.producer == "p"] == [500]
+    assert steps_in(store) == list(range(2, sequence))
+    with pytest.raises(StoreUnavailable):
+        store.append("new", batch("p", 1, steps(0, 500)))
+    filler.unlink()
+    receipt = store.append("s", batch("p", sequence, steps(sequence, 500)))
+    assert (receipt.sequence, receipt.repeated) == (sequence + 499, 0)
+    assert steps_in(store) == list(range(2, sequence + 500))
+    state_of(store)
+    store.close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits are POSIX's")
+def test_a_file_size_limit_refuses_and_the_same_append_goes_through_without_it(folder: Path, start: Start) -> None:
+    reason, sequence = start("limited", folder, "s", 200_000).communicate(timeout=60)[0].splitlines()
+    assert reason
+    store = SqliteStore(folder)
+    assert steps_in(store) == list(range(1, int(sequence) + 1))
+    store.close()
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    store = SqliteStore(tmp_path / "file" / "store")
+    with pytest.raises(StoreUnavailable, match="file"):
+        store.append("s", batch("p", 1, steps(0, 1)))
+    with pytest.raises(StoreUnavailable):
+        _ = store.store_id
+    store.beat("s", Heartbeat(producer="p"))
+    assert store.heartbeats("s") == []
+    assert store.snapshot("s") is None
+
+
+def test_a_read_only_disk_is_read_and_refuses_to_be_written(small_disk: Path) -> None:
+    store = SqliteStore(small_disk / "store")
+    store_id = store.store_id
+    store.append("s", batch("p", 1, event("training_started"), steps(0, 5)))
+    snapshot = store.snapshot("s")
+    store.close()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    reader = SqliteStore(small_disk / "store")
+    assert reader.snapshot("s") == snapshot
+    assert reader.version("s") == reader.version("s")
+    assert [summary.session_id for summary in reader.summaries()] == ["s"]
+    assert reader.store_id == store_id
+    with pytest.raises(StoreUnavailable):
+        reader.append("s", batch("p", 7, steps(5, 1)))
+    with pytest.raises(StoreUnavailable):
+        reader.delete("s")
+    reader.beat("s", Heartbeat(producer="p"))
+    reader.close()
+    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+    writer = SqliteStore(small_disk / "store")
+    assert writer.append("s", batch("p", 7, steps(5, 1))).top == 7
+    writer.close()
+
+
+def test_a_file_that_another_process_locks_refuses_and_takes_the_same_append_after(
+    sqlite: SqliteStore, folder: Path, start: Start
+) -> None:
+    sqlite.append("s", batch("p", 1, steps(0, 5)))
+    locker = start("lock", folder, "s")
+    assert locker.stdout is not None
+    assert locker.stdout.readline() == "locked\n"
+    with pytest.raises(StoreUnavailable, match="another process holds its lock"):
+        sqlite.append("s", batch("p", 6, steps(5, 5)))
+    assert sqlite.append("other", batch("p", 1, steps(0, 1))).top == 1  # nobody else waits
+    assert steps_in(sqlite) == [0, 1, 2, 3, 4]  # and reading goes on
+    locker.communicate("go\n", timeout=10)
+    assert sqlite.append("s", batch("p", 6, steps(5, 5))).top == 10
+
+
+def test_a_lock_that_is_let_go_in_time_is_waited_for(folder: Path, start: Start) -> None:
+    store = SqliteStore(folder)
+    store.append("s", batch("p", 1, steps(0, 5)))
+    locker = start("lock", folder, "s")
+    assert locker.stdout is not None
+    locker.stdout.readline()
+    done: list[int] = []
+    waiting = threading.Thread(target=lambda: done.append(store.append("s", batch("p", 6, steps(5, 5))).top))
+    waiting.start()
+    locker.communicate("go\n", timeout=10)
+    waiting.join(10)
+    assert done == [10]
+    store.close()
+
+
+# --- files moved and deleted ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("away", ["renamed", "deleted", "deleted by another store", "replaced"])
+def test_a_file_that_goes_while_it_is_written_is_followed_by_a_new_log_with_the_state(
+    sqlite: SqliteStore, folder: Path, tmp_path: Path, away: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = sqlite.append("s", batch("p", 1, event("training_started"), steps(0, 5)))
+    sqlite.append("s", batch("p", 7, steps(5, 5)))
+    assert state_of(sqlite).rows == 10
+    file = folder / "sessions" / "s.sqlite"
+    other = SqliteStore(folder)
+    if away == "renamed":
+        file.rename(tmp_path / "moved.sqlite")
+    elif away == "deleted":
+        file.unlink()
+    elif away == "deleted by another store":
+        assert other.delete("s")
+    else:
+        other.append("t", batch("q", 1, steps(90, 3)))
+        other.close()
+        (folder / "sessions" / "t.sqlite").replace(file)
+    after = sqlite.append("s", batch("p", 12, steps(10, 5)))
+    assert after.epoch != before.epoch
+    assert after.sequence == 16
+    assert steps_in(sqlite) == ([90, 91, 92] if away == "replaced" else []) + [10, 11, 12, 13, 14]
+    state = state_of(sqlite)
+    assert (state.attempt, state.rows) == ((1, 8) if away == "replaced" else (1, 15))
+    assert "was moved or deleted while it was written to" in caplog.text
+    if away == "renamed":
+        assert steps_in_file(tmp_path / "moved.sqlite") == list(range(10))
+    # The producer goes on as the old log knew it: repeats are passed over, other producers begin where they are.
+    assert sqlite.append("s", batch("p", 12, steps(10, 5))).repeated == 5
+    assert sqlite.append("s", batch("q2", 77, steps(15, 1))).sequence == 77
+    other.close()
+
+
+def test_a_file_renamed_in_the_midst_of_an_append_is_not_acknowledged_there(
+    sqlite: SqliteStore, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rename comes after the last look at the path and before the commit."""
+    sqlite.append("s", batch("p", 1, steps(0, 5)))
+    file = folder / "sessions" / "s.sqlite"
+    write = SessionFile._write
+
+    def rename_and_write(*arguments: object) -> int:
+        monkeypatch.setattr(SessionFile, "_write", write)
+        file.rename(tmp_path / "moved.sqlite")
+        return write(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(SessionFile, "_write", rename_and_write)
+    assert sqlite.append("s", batch("p", 6, steps(5, 5))).sequence == 10
+    assert steps_in(sqlite) == [5, 6, 7, 8, 9]
+    assert state_of(sqlite).rows == 10
+
+
+def test_a_writer_of_another_process_whose_file_is_deleted_goes_on_in_the_new_one(
+    sqlite: SqliteStore, folder: Path, start: Start
+) -> None:
+    writer = start("append", folder, "s", "p", 5, 200)
+    assert writer.stdout is not None
+    for _ in range(20):
+        writer.stdout.readline()
+    assert sqlite.delete("s")
+    assert int(writer.communicate(timeout=60)[0].split()[-1]) == 1_000
+    kept = steps_in(sqlite)
+    assert kept == list(range(int(kept[0]), 1_001))
+    assert state_of(sqlite).rows == 1_000
+
+
+def test_a_reader_follows_a_file_to_its_successor(sqlite: SqliteStore, folder: Path) -> None:
+    reader = SqliteStore(folder)
+    sqlite.append("s", batch("p", 1, steps(0, 5)))
+    before = reader.version("s")
+    (folder / "sessions" / "s.sqlite").unlink()
+    assert reader.version("s") is None
+    sqlite.append("s", batch("p", 6, steps(5, 5)))
+    assert reader.version("s") not in (None, before)
+    assert steps_in(reader) == [5, 6, 7, 8, 9]
+    reader.close()
+
+
+# --- damage --------------------------------------------------------------------------------------
+
+
+def damage_page(file: Path, page: int) -> None:
+    with file.open("r+b") as opened:
+        opened.seek((page - 1) * 4096)
+        opened.write(b"\xa5" * 4096)
+
+
+@pytest.fixture
+def closed(sqlite: SqliteStore, folder: Path) -> Path:
+    """Give the file of a session ``s`` that nobody has open, beside one ``t``."""
+    for session_id in ("s", "t"):
+        for number in range(20):
+            sqlite.append(session_id, batch("p", 1 + 100 * number, steps(100 * number, 100)))
+    sqlite.close()
+    return folder / "sessions" / "s.sqlite"
+
+
+@pytest.mark.parametrize("harm", ["page", "header", "truncated", "garbage", "foreign", "no row"])
+def test_a_damaged_file_is_set_aside_and_said(
+    closed: Path, folder: Path, harm: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    if harm == "page":
+        damage_page(closed, 5)
+    elif harm == "header":
+        damage_page(closed, 1)
+    elif harm == "truncated":
+        os.truncate(closed, closed.stat().st_size // 2)
+    elif harm == "garbage":
+        closed.write_bytes(b"no database" * 1_000)
+    else:
+        with closing(apsw.Connection(str(closed))) as connection:
+            statements = {"foreign": "PRAGMA application_id = 1", "no row": "DELETE FROM meta"}
+            connection.execute(statements[harm])
+    content = closed.read_bytes()
+    store = SqliteStore(folder)
+    for _ in range(2):  # a reader says it, and moves nothing
+        with pytest.raises(StoreDamaged) as raised:
+            store.read("s", 0)
+        assert str(closed) in str(raised.value)
+    # A list needs the newest records only, so it still shows what has lost an old page.
+    assert {summary.session_id for summary in store.summaries()} == ({"s", "t"} if harm == "page" else {"t"})
+    assert closed.read_bytes() == content
+    receipt = store.append("s", batch("p", 2_001, steps(2_000, 5)))
+    assert (receipt.top, receipt.sequence) == (5, 2_005)
+    assert (closed.parent / "s.sqlite.damaged-1").read_bytes() == content
+    assert "set aside as s.sqlite.damaged-1" in caplog.text
+    assert steps_in(store) == [2_000, 2_001, 2_002, 2_003, 2_004]
+    assert {summary.session_id for summary in store.summaries()} == {"s", "t"}
+    assert store.append("t", batch("p", 2_001, steps(2_000, 5))).top == 2_005
+    assert not Path(f"{closed}.suspect").exists()
+    store.close()
+
+
+def test_damage_that_only_a_reader_meets_is_looked_into_by_the_writer(sqlite: SqliteStore, folder: Path) -> None:
+    """The writer needs none of the old pages: it would append to a file that nobody can read any more."""
+    for number in range(40):
+        sqlite.append("s", batch("p", 1 + 100 * number, steps(100 * number, 100)))
+    file = sqlite._path("s")
+    with apsw.Connection(str(file)) as connection:
+        connection.execute("UPDATE records SET body = x'00' WHERE offset = 1")
+    assert sqlite.append("s", batch("p", 4_001, steps(4_000, 10))).top == 4_010
+    reader = SqliteStore(folder)
+    with pytest.raises(StoreDamaged):
+        reader.read("s", 0)
+    receipt = sqlite.append("s", batch("p", 4_011, steps(4_010, 10)))
+    assert (receipt.top, receipt.sequence) == (10, 4_020)
+    assert steps_in(reader) == list(range(4_010, 4_020))
+    assert state_of(reader).rows == 4_020
+    reader.close()
+
+
+def test_a_suspicion_that_was_wrong_is_looked_into_once(sqlite: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = sqlite.append("s", batch("p", 1, steps(0, 5)))
+    Path(f"{sqlite._path('s')}.suspect").touch()
+    looked = []
+    read_whole = SessionFile.read_whole
+
+    def count(file: SessionFile) -> None:
+        looked.append(file)
+        read_whole(file)
+
+    monkeypatch.setattr(SessionFile, "read_whole", count)
+    for sequence in range(6, 10):
+        assert sqlite.append("s", batch("p", sequence, steps(sequence, 1))).epoch == before.epoch
+    assert len(looked) == 1
+
+
+@pytest.mark.parametrize("harm", ["truncated", "removed"])
+def test_a_write_ahead_log_that_is_harmed_under_a_writer_is_noticed(
+    sqlite: SqliteStore, folder: Path, harm: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = sqlite.append("s", batch("p", 1, event("training_started"), steps(0, 5)))
+    sqlite.append("s", batch("p", 7, steps(5, 5)))
+    wal = folder / "sessions" / "s.sqlite-wal"
+    if harm == "truncated":
+        os.truncate(wal, wal.stat().st_size // 2)
+    else:
+        wal.unlink()
+    after = sqlite.append("s", batch("p", 12, steps(10, 5)))
+    assert after.epoch != before.epoch
+    assert steps_in(sqlite) == [10, 11, 12, 13, 14]
+    assert state_of(sqlite).rows == 15
+    assert "set aside" in caplog.text
+    if harm == "removed":
+        assert steps_in_file(folder / "sessions" / "s.sqlite.damaged-1") == list(range(10))
+
+
+def test_a_checkpoint_from_outside_is_no_damage(sqlite: SqliteStore, caplog: pytest.LogCaptureFixture) -> None:
+    before = sqlite.append("s", batch("p", 1, steps(0, 50)))
+    with closing(apsw.Connection(str(sqlite._path("s")))) as connection:
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    for sequence in (51, 56):
+        assert sqlite.append("s", batch("p", sequence, steps(sequence - 1, 5))).epoch == before.epoch
+    assert steps_in(sqlite) == list(range(60))
+    assert caplog.records == []
+
+
+def test_two_writers_that_see_damage_at_once_set_it_aside_once(closed: Path, folder: Path) -> None:
+    damage_page(closed, 1)
+    stores = [SqliteStore(folder) for _ in range(4)]
+    ready = threading.Barrier(4)
+
+    def write(number: int) -> None:
+        ready.wait(10)
+        for sequence in range(1, 6):
+            stores[number].append("s", batch(f"p{number}", sequence, steps(sequence, 1)))
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert [path.name for path in sorted(folder.glob("sessions/*damaged*"))] == ["s.sqlite.damaged-1"]
+    assert sorted(steps_in(stores[0])) == sorted([1, 2, 3, 4, 5] * 4)
+    for store in stores:
+        store.close()
+
+
+def test_a_large_file_is_checked_at_its_header_and_tables_only(folder: Path) -> None:
+    store = SqliteStore(folder)
+    number = 0
+    file = folder / "sessions" / "s.sqlite"
+    while not file.exists() or file.stat().st_size <= CHECKED_WHOLE_BYTES:
+        store.append("s", batch("p", 0, *(steps(number + 1_000 * part, 1_000) for part in range(50))))
+        number += 50_000
+    snapshot = store.snapshot("s")
+    store.close()
+    damage_page(file, file.stat().st_size // 4096 // 2)
+    again = SqliteStore(folder)
+    assert again.snapshot("s") == snapshot
+    again.close()
+    damage_page(file, 1)
+    with pytest.raises(StoreDamaged):
+        SqliteStore(folder).snapshot("s")
+
+
+def test_what_is_left_of_a_lost_file_does_not_get_into_its_successor(sqlite: SqliteStore, folder: Path) -> None:
+    """A write-ahead log without its database would be taken for that of the next one of this name."""
+    sqlite.append("s", batch("p", 1, steps(0, 5)))
+    wal = folder / "sessions" / "s.sqlite-wal"
+    kept = wal.read_bytes()
+    sqlite.close()
+    (folder / "sessions" / "s.sqlite").unlink()
+    wal.write_bytes(kept)
+    again = SqliteStore(folder)
+    assert again.snapshot("s") is None
+    again.append("s", batch("q", 1, steps(50, 2)))
+    assert steps_in(again) == [50, 51]
+    again.close()
+
+
+def test_a_file_whose_maker_was_killed_before_it_was_done_is_made_by_the_next(folder: Path) -> None:
+    Folder(folder).prepare()
+    (folder / "sessions" / "s.sqlite").touch()
+    store = SqliteStore(folder)
+    assert store.snapshot("s") is None
+    assert store.summaries() == []
+    assert store.append("s", batch("p", 1, steps(0, 5))).top == 5
+    assert steps_in(store) == [0, 1, 2, 3, 4]
+    store.close()
+
+
+def test_a_file_that_cannot_be_set_aside_is_said_and_nothing_acknowledged(
+    closed: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damage_page(closed, 1)
+    store = SqliteStore(folder)
+
+    def refuse(*arguments: object) -> Path:
+        raise PermissionError(1, "Operation not permitted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "set_aside", refuse)
+        with pytest.raises(StoreUnavailable, match="not permitted"):
+            store.append("s", batch("p", 1, steps(0, 5)))
+    assert store.append("s", batch("p", 1, steps(0, 5))).top == 5
+    store.close()
+
+
+def test_a_fork_waits_for_an_append_that_is_under_way(sqlite: SqliteStore, folder: Path, start: Start) -> None:
+    """The lock of a session is held for as long as another process holds the file's: the child must find it free."""
+    if not hasattr(os, "fork"):
+        pytest.skip("there are no forks here")
+    sqlite.append("s", batch("p", 1, steps(0, 5)))
+    locker = start("lock", folder, "s")
+    assert locker.stdout is not None
+    locker.stdout.readline()
+    refused = threading.Event()
+
+    def append() -> None:
+        try:
+            sqlite.append("s", batch("p", 6, steps(5, 5)))
+        except StoreUnavailable:
+            refused.set()
+
+    thread = threading.Thread(target=append)
+    thread.start()
+    with sqlite._connections._lock:
+        slot = sqlite._connections._slots["s", "write"]
+    wait_until(slot.lock.locked)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if steps_in(sqlite) == [0, 1, 2, 3, 4] else 1)
+    locker.communicate("go\n", timeout=10)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    thread.join(10)
+    assert refused.is_set() or steps_in(sqlite) == list(range(10))
+
+
+def test_nothing_is_logged_where_nothing_is_wrong(sqlite: SqliteStore, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        sqlite.append("s", batch("p", 1, steps(0, 5)))
+        sqlite.beat("s", Heartbeat(producer="p"))
+        sqlite.summaries()
+        sqlite.delete("s")
+    assert caplog.records == []
