@@ -6,10 +6,11 @@ memory is bounded and every extreme is still there. Readers add blocks; key fram
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 
 from forge_widgets.core.metrics import curve_names
-from forge_widgets.core.steps import StepBlock
+from forge_widgets.core.steps import Column, StepBlock
 
 MAX_BUCKETS = 400
 MAX_LINES = 120
@@ -47,6 +48,25 @@ class Line:
             self._stride *= 2
         self._buckets.append((point, point))
         self._filled = 1
+
+    def extend(self, steps: Sequence[float], values: Sequence[float]) -> None:
+        """Take points as ``add`` does one after the other, but a bucket at a time: logs have millions."""
+        start = 0
+        while start < len(values):
+            room = self._stride - self._filled if self._buckets else 0
+            part = values[start : start + room]
+            # A sum that is no number tells of a NaN among them (or of infinities of both signs).
+            if len(part) < 2 or math.isnan(sum(part)):
+                for index in range(start, start + max(1, len(part))):
+                    self.add(steps[index], values[index])
+                start += max(1, len(part))
+                continue
+            ends = sorted({start + part.index(min(part)), start + part.index(max(part))})
+            first, second = ((steps[index], values[index]) for index in (ends[0], ends[-1]))
+            self._buckets[-1] = _merged(self._buckets[-1], (first, second))
+            self._filled += len(part)
+            start += len(part)
+            self._last = (steps[start - 1], values[start - 1])
 
     def points(self) -> list[Point]:
         """Return what is kept, in order, each point once, the newest last."""
@@ -90,9 +110,32 @@ class Series:
                 line.add(step, metrics[name])
 
     def add_block(self, block: StepBlock) -> None:
-        """Take the rows of a block."""
-        for _, metrics in block.rows():
-            self.add_row(metrics)
+        """Take the rows of a block: the same as each row by itself, a column and a model at a time."""
+        steps, models = block.columns.get("currentStep"), block.columns.get("currentModel")
+        if steps is None:
+            return
+        if steps.present is not None or (models is not None and models.present is not None):
+            for _, metrics in block.rows():
+                self.add_row(metrics)
+            return
+        runs = [(1, 0, len(block))] if models is None else _runs(models.values)
+        names = curve_names(block.columns)
+        for model, start, stop in runs:
+            columns = [(name, block.columns[name].slice(start, stop)) for name in names]
+            # Lines come into being in the order of the rows, however rows were cut into blocks: some may find no room.
+            for name, column in sorted(columns, key=lambda named: _first(named[1])):
+                self._add_column(name, model, steps.values[start:stop], column)
+
+    def _add_column(self, name: str, model: int, steps: Sequence[float], column: Column) -> None:
+        line = self._line(name, model) if column.last() >= 0 else None
+        if line is None:
+            return
+        if column.present is None:
+            line.extend(steps, column.values)
+            return
+        for index, present in enumerate(column.present):
+            if present:
+                line.add(steps[index], column.values[index])
 
     def lines(self) -> Iterator[tuple[str, int, list[Point]]]:
         """Yield each line as metric, model (from 1) and points: ``loss`` first, models in order."""
@@ -112,3 +155,24 @@ class Series:
 
 def _model_number(value: float) -> int:
     return int(value) if 1 <= value <= 1e9 else 1
+
+
+def _first(column: Column) -> int:
+    """Return the first row that has the metric."""
+    return 0 if column.present is None else column.present.find(b"\x01")
+
+
+def _runs(models: Sequence[float]) -> list[tuple[int, int, int]]:
+    """Return the runs of rows of one model: its number, the first row, and the one after the last."""
+    if min(models) == max(models) and not math.isnan(sum(models)):
+        # As nearly always.
+        return [(_model_number(models[0]), 0, len(models))]
+    runs = []
+    start = 0
+    while start < len(models):
+        stop = start + 1
+        while stop < len(models) and models[stop] == models[start]:
+            stop += 1
+        runs.append((_model_number(models[start]), start, stop))
+        start = stop
+    return runs

@@ -75,3 +75,46 @@ def test_lines_beyond_the_bound_are_not_kept_and_are_named() -> None:
     assert len(list(curves.lines())) == series.MAX_LINES
     assert ("metric 122", 1) in curves.dropped
     assert len(curves.dropped) == 3
+
+
+FEW = st.sampled_from([0.0, -0.0, 1.0, 2.0, -3.0, math.nan, math.inf, -math.inf])
+
+
+@given(st.lists(st.lists(st.one_of(FEW, st.floats()), max_size=80), max_size=30), st.integers(2, 8))
+def test_points_taken_together_are_the_same_as_taken_one_by_one(parts: list[list[float]], half: int) -> None:
+    together, apart = Line(), Line()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(series, "MAX_BUCKETS", 2 * half)
+        step = 0.0
+        for part in parts:
+            steps = [step + index for index in range(len(part))]
+            together.extend(steps, part)
+            for at, value in zip(steps, part, strict=True):
+                apart.add(at, value)
+            step += len(part)
+    assert repr(together.points()) == repr(apart.points())
+
+
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "currentStep": st.integers(0, 9).map(float),
+            **dict.fromkeys(("currentModel", "loss", "a", "b", "totalSteps"), FEW),
+        },
+    ).filter(bool),
+    min_size=1,
+    max_size=40,
+)
+
+
+@given(ROWS, st.integers(1, 4))
+def test_a_block_draws_what_its_rows_draw(rows: list[dict[str, float]], room: int) -> None:
+    whole, apart = Series(), Series()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(series, "MAX_LINES", room)
+        whole.add_block(block_of((1.0, row) for row in rows))
+        for row in rows:
+            apart.add_row(row)
+    assert repr(list(whole.lines())) == repr(list(apart.lines()))
+    assert whole.dropped == apart.dropped
