@@ -147,7 +147,7 @@ function Plot({ metric, drawn, x, y, smooth }: PlotProps): JSX.Element {
             <path key={value} className="forge-grid-line" d={`M0 ${BOX * (1 - shareOf(y, value))}H${BOX}`} />
           ))}
           {drawn.map(({ curve, raw, smooth: averaged }) => (
-            <g key={curve.model} className={modelClass(curve.model)} strokeDasharray={modelDashes(curve.model)}>
+            <g key={curve.model} className={modelClass(curve.model)} style={{ strokeDasharray: modelDashes(curve.model) }}>
               <path className={smooth ? 'forge-line-raw' : 'forge-line'} d={raw} />
               {smooth && <path className="forge-line" d={averaged} />}
             </g>
@@ -233,8 +233,8 @@ function stepAxis(curves: readonly Curve[], totalSteps: number): Axis {
     high = Math.max(high, steps.at(-1) ?? high);
   }
   const start = Number.isFinite(low) ? low : 0;
-  // Training begins near zero: then the axis does too, and a first step of 1 or 10 does not shift it.
-  const from = start >= 0 && start <= (high - start) * 0.1 ? 0 : start;
+  // Training begins at zero, or near it: then the axis does too, and a first step of 1 or 10 does not shift it.
+  const from = start >= 0 && (totalSteps > 0 || start <= (high - start) * 0.1) ? 0 : start;
   return { low: from, high: high > from ? high : from + 1, log: false };
 }
 

@@ -9,6 +9,7 @@ import {
   progressShare,
   timeLeft,
   type Model,
+  type Phase,
   type State,
 } from '../stream';
 import { modelClass } from './palette';
@@ -77,17 +78,27 @@ export function Models({ state }: { readonly state: State }): JSX.Element | null
   const shown = models.length > MOST_MODELS ? around(models, current) : models;
   return (
     <ol className="forge-models" aria-label="Phases and models">
-      {state.phases.map(({ name, completedAt }) => (
-        <li key={`${name} ${completedAt}`} title={`Completed ${new Date(completedAt * 1000).toLocaleString()}`}>
-          {name.replaceAll('_', ' ')} <Done />
-        </li>
-      ))}
+      {state.phases.filter((phase) => !isLast(phase)).map(phaseItem)}
       {shown.map((model) => (
         <ModelItem key={model.number} model={model} current={!model.completed && model.number === current} />
       ))}
       {shown.length < models.length && <li className="forge-muted">{models.length} models in all</li>}
+      {state.phases.filter(isLast).map(phaseItem)}
     </ol>
   );
+}
+
+function phaseItem({ name, completedAt }: Phase): JSX.Element {
+  return (
+    <li key={`${name} ${completedAt}`} title={`Completed ${new Date(completedAt * 1000).toLocaleString()}`}>
+      {name.replaceAll('_', ' ')} <Done />
+    </li>
+  );
+}
+
+/** Say whether a phase ends the training: it is shown behind the models. */
+function isLast({ name }: Phase): boolean {
+  return name.includes('complete');
 }
 
 function ModelItem({ model, current }: { readonly model: Model; readonly current: boolean }): JSX.Element {

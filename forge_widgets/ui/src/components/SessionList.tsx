@@ -82,7 +82,7 @@ function Row({ session, now, onOpen, open }: RowProps): JSX.Element {
         <span>{going && Number.isFinite(share) ? formatPercent(share) : ''}</span>
         <span className="forge-row-time">{time}</span>
         <span className="forge-row-detail">{detailOf(session)}</span>
-        {session.losses.length > 1 ? <SparkLine values={session.losses} className="forge-model-0" /> : <span />}
+        {session.losses.length > 1 && <SparkLine values={session.losses} className="forge-model-0" />}
       </button>
     </li>
   );

@@ -1,5 +1,5 @@
 // A line the height of a word: the shape of a metric, without axes. Says nothing to a screen reader; its value stands beside.
-import { memo, useMemo, type JSX } from 'react';
+import { useMemo, type JSX } from 'react';
 
 import { axisOf } from './axis';
 import { BOX, pathOf } from './curve';
@@ -14,7 +14,7 @@ export interface SparkLineProps {
 }
 
 /** Draw values over their steps, or over their order where there are no steps. */
-export const SparkLine = memo(function SparkLine({ steps, values, className = '' }: SparkLineProps): JSX.Element {
+export function SparkLine({ steps, values, className = '' }: SparkLineProps): JSX.Element {
   const path = useMemo(() => sparkPath(steps ?? values.map((_, index) => index), values), [steps, values]);
   return (
     <svg
@@ -26,7 +26,7 @@ export const SparkLine = memo(function SparkLine({ steps, values, className = ''
       <path d={path} />
     </svg>
   );
-});
+}
 
 function sparkPath(steps: readonly number[], values: readonly number[]): string {
   const every = Math.max(1, Math.ceil(values.length / MOST_POINTS));

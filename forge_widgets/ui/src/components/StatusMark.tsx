@@ -35,7 +35,7 @@ const SHAPES: Readonly<Record<MarkKind, string>> = {
 export function StatusMark({ kind }: { readonly kind: MarkKind }): JSX.Element {
   return (
     <svg className={`forge-mark forge-mark-${kind}`} viewBox="0 0 12 12" aria-hidden="true">
-      <path d={SHAPES[kind]} fill="currentColor" fillRule="evenodd" />
+      <path d={SHAPES[kind]} fill="currentColor" />
     </svg>
   );
 }

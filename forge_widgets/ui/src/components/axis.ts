@@ -61,7 +61,8 @@ export function ticksOf(axis: Axis, wanted: number): readonly Tick[] {
 function evenSteps(axis: Axis, wanted: number): number[] {
   const rough = (axis.high - axis.low) / Math.max(1, wanted);
   const magnitude = Math.pow(10, Math.floor(Math.log10(rough)));
-  const step = magnitude * ([1, 2, 5].find((factor) => factor * magnitude >= rough) ?? 10);
+  // A few more ticks than wanted are better than half of them.
+  const step = magnitude * ([1, 2, 5].find((factor) => factor * magnitude >= rough * 0.7) ?? 10);
   const first = Math.ceil(axis.low / step - 1e-9);
   const last = Math.floor(axis.high / step + 1e-9);
   // Ten digits: 3 × 0.1 is written 0.3.

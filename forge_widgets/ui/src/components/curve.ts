@@ -30,19 +30,20 @@ export function smoothed(values: readonly number[], weight: number): number[] {
   });
 }
 
-/** Write the path through the points; a value without a place on its axis breaks the line. */
+/** Write the path through the points; a value without a place on its axis breaks the line, one that stands alone is a dot. */
 export function pathOf(steps: readonly number[], values: readonly number[], x: Axis, y: Axis): string {
   let path = '';
-  let drawing = false;
-  for (let index = 0; index < steps.length; index += 1) {
+  let drawn = 0;
+  for (let index = 0; index <= steps.length; index += 1) {
     const across = shareOf(x, steps[index] ?? NaN);
     const up = shareOf(y, values[index] ?? NaN);
-    if (!Number.isFinite(across) || !Number.isFinite(up)) {
-      drawing = false;
+    if (Number.isFinite(across) && Number.isFinite(up)) {
+      path += `${drawn > 0 ? 'L' : 'M'}${round(across * BOX)} ${round((1 - up) * BOX)}`;
+      drawn += 1;
       continue;
     }
-    path += `${drawing ? 'L' : 'M'}${round(across * BOX)} ${round((1 - up) * BOX)}`;
-    drawing = true;
+    if (drawn === 1) path += 'h0';
+    drawn = 0;
   }
   return path;
 }

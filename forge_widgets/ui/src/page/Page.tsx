@@ -30,7 +30,7 @@ export function Page({ server, poll }: PageProps): JSX.Element {
         <h1>Training sessions</h1>
         <SessionList poll={poll} onOpen={open} selected={session} />
       </aside>
-      <main className="forge-page-main">
+      <section className="forge-page-main" aria-label="Session">
         {session === null ? (
           <p className="forge-page-hint">Choose a session to see it live.</p>
         ) : (
@@ -47,7 +47,7 @@ export function Page({ server, poll }: PageProps): JSX.Element {
             <Session key={session} sessionId={session} server={server} />
           </>
         )}
-      </main>
+      </section>
     </div>
   );
 }

@@ -14,8 +14,8 @@ function open(host: HTMLElement): void {
   adoptStyles(host, css + listCss + pageCss, 'forge-widgets-style');
   // The page lies at PREFIX, so everything else is found beside it.
   const root = new URL('./', document.baseURI);
-  const token = new URL(location.href).searchParams.get('token') ?? '';
-  const server = serverAccess({ url: root.href, socketUrl: asSocket(root).href, token, tokenInSocket: token !== '' });
+  // The server has taken the token out of the address and given a cookie for it.
+  const server = serverAccess({ url: root.href, socketUrl: asSocket(root).href, token: '', tokenInSocket: false });
   const poll = new SessionsPoll(server);
   const follow = (): void => {
     if (document.hidden) poll.stop();
@@ -23,8 +23,9 @@ function open(host: HTMLElement): void {
   };
   document.addEventListener('visibilitychange', follow);
   follow();
+  host.replaceChildren();
   mount(host, createElement(Page, { server, poll }));
 }
 
-const host = document.getElementById('forge-widgets');
+const host = document.getElementById('forge');
 if (host !== null) open(host);
