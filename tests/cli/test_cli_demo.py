@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +18,7 @@ import requests
 
 from forge_widgets.analysis.history import history
 from forge_widgets.analysis.sessions import SessionInfo, sessions
-from forge_widgets.cli.demo.lab import LabServer
+from forge_widgets.cli.demo.lab import LabServer, find_server
 from forge_widgets.cli.demo.notebook import MIME
 from forge_widgets.cli.demo.training import existing_training
 from forge_widgets.stores import open_store
@@ -124,6 +126,46 @@ def test_ctrl_c_in_mid_training_is_recorded_and_ends_everything(forge: CommandLi
     assert "KeyboardInterrupt" in latest(forge).error
     with pytest.raises(ProcessLookupError):
         os.kill(server, 0)
+
+
+@pytest.mark.slow
+def test_a_lab_without_the_extension_or_the_port_is_an_error_that_says_so(forge: CommandLine, tmp_path: Path) -> None:
+    disabled = {"ServerApp": {"jpserver_extensions": {"forge_widgets": False}}}
+    (tmp_path / "jupyter_server_config.json").write_text(json.dumps(disabled))
+    answer = forge.run("demo", "--no-browser", "--exit", JUPYTER_CONFIG_DIR=os.fspath(tmp_path))
+    assert answer.returncode == 1
+    assert "without the server extension forge_widgets: 'jupyter server extension list' says why" in answer.stderr
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        answer = forge.run("demo", "--no-browser", "--exit", "--port", str(port))
+    assert answer.returncode == 1
+    assert "JupyterLab ended at once" in answer.stderr
+    assert f"{port} is already in use" in answer.stderr
+    assert runtime_files(forge) == []
+
+
+def test_runtime_files_that_lead_nowhere_are_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forge: CommandLine
+) -> None:
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", os.fspath(tmp_path))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait(30)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        silent = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        described: list[object] = [
+            {"pid": gone.pid, "url": silent, "token": "t"},
+            {"pid": os.getpid(), "url": silent, "token": "t"},
+            {"pid": os.getpid(), "url": "http+unix://%2Ftmp%2Fsocket/"},
+            {"pid": "nine"},
+            [],
+        ]
+        for number, content in enumerate(described):
+            (tmp_path / f"jpserver-{number}.json").write_text(json.dumps(content))
+        (tmp_path / "jpserver-9.json").write_text("{")
+        assert find_server("any") is None
 
 
 def test_without_jupyterlab_the_error_says_what_to_install(forge: CommandLine, tmp_path: Path) -> None:
