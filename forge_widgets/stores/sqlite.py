@@ -141,8 +141,9 @@ class SqliteStore:
         hold = self._connections.hold(session_id, "read")
         with hold as slot, noting_damage(path), said_as_ours(self.url, str(path)):
             leave_moved(self._folder, slot, path)
-            if slot.file is None and path.exists():
-                slot.file = self._opened(path)
+            if slot.file is None:
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    slot.file = self._opened(path)
             file = slot.file
             yield file if file is not None and file.made else None
             if file is not None and file.immutable:
@@ -154,7 +155,8 @@ class SqliteStore:
             _log.warning("%s was moved or deleted while it was written to: a new log begins there.", path)
         if slot.file is None:
             self._folder.prepare()
-            slot.file = self._opened(path) if path.exists() else None
+            with suppress(FileNotFoundError):
+                slot.file = self._opened(path)
         if slot.file is None or not slot.file.made:
             slot.close()
             with self._folder.lock():
@@ -166,7 +168,7 @@ class SqliteStore:
         return slot.file
 
     def _opened(self, path: Path) -> SessionFile:
-        """Open a file, brought up to date, and checked at its first opening by this store."""
+        """Open a file, brought up to date, and checked at its first opening by this store. Raises FileNotFoundError."""
         file = self._connected(path)
         try:
             if file.outdated:
@@ -184,10 +186,12 @@ class SqliteStore:
         return file
 
     def _connected(self, path: Path) -> SessionFile:
-        """Connect to a file; on a read-only file system as to one that nobody can change."""
+        """Connect to a file; on a read-only file system as to one that nobody can change. Raises FileNotFoundError."""
+        path.stat()
         try:
             return SessionFile(path, busy_timeout_s=self._busy_timeout_s, wal=self._folder.wal)
         except (apsw.CantOpenError, apsw.ReadOnlyError):
+            path.stat()  # it may have gone just now
             if os.access(path.parent, os.W_OK):
                 raise
             return SessionFile(path, busy_timeout_s=self._busy_timeout_s, wal=self._folder.wal, immutable=True)

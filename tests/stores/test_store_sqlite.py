@@ -111,7 +111,8 @@ def _append_in_child(store: Store, session_id: str, count: int) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_forked_child_goes_on_with_connections_of_its_own(sqlite: SqliteStore) -> None:
+def test_a_forked_child_goes_on_with_connections_of_its_own(folder: Path) -> None:
+    sqlite = SqliteStore(folder)
     sqlite.append("s", batch("parent", 1, event("training_started"), steps(1, 1)))
     sqlite.beat("s", Heartbeat(producer="parent"))
     fork = multiprocessing.get_context("fork")
@@ -129,6 +130,7 @@ def test_a_forked_child_goes_on_with_connections_of_its_own(sqlite: SqliteStore)
     assert read.top == 23 + 30
     with apsw.Connection(str(sqlite._path("s"))) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    sqlite.close()
 
 
 def test_a_store_reads_what_other_connections_of_its_process_write(sqlite: SqliteStore, folder: Path) -> None:
