@@ -38,7 +38,7 @@ QUIET_S = 1.0
 """The longest wait between two looks at the store while somebody follows."""
 
 IDLE_SHARE = 4.0
-"""A turn that took long is followed by so many times its length of rest: training has the same interpreter."""
+"""A turn is followed by rest of so many times the work that it was: training has the same interpreter."""
 
 _STOP_TIMEOUT_S = 1.0
 
@@ -127,15 +127,16 @@ class CommStream:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            began = time.monotonic()
+            # Work done, not time passed: most of that is waiting for the interpreter while training computes.
+            began = time.thread_time()
             try:
-                pause_s = self._turn(began)
+                pause_s = self._turn(time.monotonic())
             except ForgeError as error:
                 pause_s = self._say_failure(error)
             except Exception:  # noqa: BLE001  # the edge of the thread: a turn that fails must not end the view
                 _log.warning("a frame of %s was not sent", self._reader.session_id, exc_info=True)
                 pause_s = self._heartbeat_s
-            rest_s = max(FRAME_S, IDLE_SHARE * (time.monotonic() - began))
+            rest_s = max(FRAME_S, IDLE_SHARE * (time.thread_time() - began))
             # A wish ends the pause, not the rest: however often it is uttered.
             if not self._stopped.wait(rest_s):
                 self._wake.wait(None if pause_s is None else max(0.0, pause_s - rest_s))
