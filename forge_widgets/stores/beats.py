@@ -108,10 +108,11 @@ class Beats:
     def _files(self, stem: str) -> list[Path]:
         prefix = f"{stem}@"
         try:
-            files = list(self._folder.iterdir())
+            with os.scandir(self._folder) as entries:  # a Path for each of thousands of sessions takes too long
+                names = [entry.name for entry in entries if entry.name.startswith(prefix)]
         except OSError:
             return []
-        return [file for file in files if file.name.startswith(prefix) and file.name.endswith(BEAT_SUFFIX)]
+        return [self._folder / name for name in names if name.endswith(BEAT_SUFFIX)]
 
     def _read_all(self, stem: str) -> list[tuple[Path, Heartbeat]]:
         found = []

@@ -7,6 +7,9 @@
     sessions/NAME.beat      a producer's heartbeat
     sessions/NAME.sqlite.damaged-1    what was set aside
 
+A session is copied by copying its file to another store's sessions/, under the same name: another name makes another
+session of it. While somebody has it open its newest records are in the -wal, so copy when it is closed, or both files.
+
 All of it is for its owner's eyes only. Files of a session are opened by SQLite alone: closing a second descriptor of
 a database would drop the locks that this process holds on it (sqlite.org/howtocorrupt.html, 2.2).
 """

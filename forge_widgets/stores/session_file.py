@@ -103,7 +103,9 @@ class SessionFile:
         if self.path.stat().st_size <= CHECKED_WHOLE_BYTES:
             self._check_pages()
         else:
-            self._execute("SELECT 1 FROM meta, snapshot, records, producers, keys LIMIT 1")
+            self._position()
+            for table in ("snapshot", "producers", "keys"):
+                self._execute(f"SELECT 1 FROM {table} LIMIT 1")  # noqa: S608 - constant names
 
     def read_whole(self) -> None:
         """Read every page and every record from the disk. Raises StoreDamaged."""

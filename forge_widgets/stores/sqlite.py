@@ -144,10 +144,11 @@ class SqliteStore:
             if slot.file is None:
                 with suppress(FileNotFoundError, NotADirectoryError):
                     slot.file = self._opened(path)
-            file = slot.file
-            yield file if file is not None and file.made else None
-            if file is not None and file.immutable:
-                slot.close()
+            try:
+                yield slot.file if slot.file is not None and slot.file.made else None
+            finally:
+                if slot.file is not None and slot.file.immutable:
+                    slot.close()
 
     def _writable(self, slot: Slot, path: Path, beginning: Beginning) -> SessionFile:
         """Return the session's file, made where it is not there. Raises StoreDamaged for one that is suspected rightly."""
@@ -192,7 +193,7 @@ class SqliteStore:
             return SessionFile(path, busy_timeout_s=self._busy_timeout_s, wal=self._folder.wal)
         except (apsw.CantOpenError, apsw.ReadOnlyError):
             path.stat()  # it may have gone just now
-            if os.access(path.parent, os.W_OK):
+            if os.access(path.parent, os.W_OK) or Path(f"{path}-wal").exists():
                 raise
             return SessionFile(path, busy_timeout_s=self._busy_timeout_s, wal=self._folder.wal, immutable=True)
 
@@ -202,8 +203,7 @@ class SqliteStore:
             if not file.made:
                 return None
             summary = file.summary()
-        if not is_hashed(path.stem):
-            return replace(
-                summary, session_id=path.stem
-            )  # the name decides: a copy under another name is another session
-        return summary if stem_of(summary.session_id) == path.stem else None
+        if is_hashed(path.stem):
+            return summary if stem_of(summary.session_id) == path.stem else None
+        # The name decides: a copy under another name is another session.
+        return replace(summary, session_id=path.stem)

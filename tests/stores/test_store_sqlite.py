@@ -10,6 +10,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -438,6 +439,18 @@ def test_a_list_opens_only_files_that_have_changed(
     sqlite.delete("s0")
     assert {summary.session_id for summary in fresh.summaries()} == {"s1", "s2"}
     fresh.close()
+
+
+def test_a_change_that_a_stat_does_not_show_is_listed(
+    sqlite: SqliteStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within one tick of the file system's clock a file can change twice and keep its time and size."""
+    monkeypatch.setattr("forge_widgets.stores.folder.is_network", lambda path: True)
+    file, now = folder / "sessions" / "s.sqlite", time.time_ns()
+    for rows in (1, 2):
+        sqlite.append("s", batch("p", rows, steps(rows, 1)))
+        os.utime(file, ns=(now, now))
+        assert [summary.state.rows for summary in sqlite.summaries()] == [rows]
 
 
 def test_training_never_writes_the_index(sqlite: SqliteStore, folder: Path) -> None:
