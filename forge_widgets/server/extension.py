@@ -45,6 +45,12 @@ class ForgeWidgetsExtension(ExtensionApp):
         help="Seconds between heartbeats on a connection of our own client. Default: 10; keep it under 30, where proxies cut.",
     ).tag(config=True)
 
+    recheck_s = Float(
+        Limits().recheck_s,
+        min=0.1,
+        help="Seconds between questions to the identity provider whether a connected viewer may still see. Default: 30.",
+    ).tag(config=True)
+
     linger_s = Float(
         Limits().linger_s,
         min=0.0,
@@ -63,6 +69,7 @@ class ForgeWidgetsExtension(ExtensionApp):
             Limits(),
             frames_per_s=self.frames_per_s,
             heartbeat_s=self.heartbeat_s,
+            recheck_s=self.recheck_s,
             linger_s=self.linger_s,
             max_body_bytes=self.max_body_bytes,
         )

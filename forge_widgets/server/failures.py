@@ -21,6 +21,7 @@ from forge_widgets.errors import (
 CLOSED = 1000
 REFUSED = 1008
 COME_BACK = 1012
+FAILED = 4011
 
 
 class MalformedBody(InvalidInput):
@@ -54,7 +55,7 @@ _TABLE: tuple[tuple[type[Exception], int, int], ...] = (
     (SequenceGap, 409, 4409),
     (StoreUnavailable, 503, 4103),
     (StoreDamaged, 500, 4510),
-    (ForgeError, 500, 1011),
+    (ForgeError, 500, FAILED),
 )
 
 _WORDS = {
@@ -75,7 +76,7 @@ def answer_of(error: BaseException) -> Answer:
             return Answer(status, close_code, str(error))
     if isinstance(error, HTTPError):
         return Answer(error.status_code, REFUSED, words_of(error.status_code))
-    return Answer(500, 1011, words_of(500))
+    return Answer(500, FAILED, words_of(500))
 
 
 def words_of(status: int) -> str:

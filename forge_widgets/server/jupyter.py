@@ -33,8 +33,9 @@ class JupyterSocket(JupyterHandler):
     async def may_still_see(self, *, ask_again: bool) -> bool:
         """Ask the authorizer, and with ``ask_again`` the identity provider first, whether the viewer may still see."""
         if ask_again:
-            self._jupyter_current_user = None
-            self.current_user = self._jupyter_current_user = await ensure_async(self.identity_provider.get_user(self))
+            # A provider may want to renew a cookie, which an open socket can't: it is asked about a request of its own.
+            request = JupyterHandler(self.application, self.request)
+            self.current_user = await ensure_async(self.identity_provider.get_user(request))
         user = self.current_user
         if user is None:
             return False

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
+from jupyter_server.auth.authorizer import AllowAllAuthorizer, Authorizer
 from jupyter_server.serverapp import ServerApp
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
@@ -188,12 +189,18 @@ class _QuietServerApp(ServerApp):
 
 
 @contextmanager
-def in_jupyter(store: str | Path, root: Path, **settings: Any) -> Iterator[Mount]:
+def in_jupyter(
+    store: str | Path, root: Path, *, authorizer: type[Authorizer] = AllowAllAuthorizer, **settings: Any
+) -> Iterator[Mount]:
     """Serve inside a real Jupyter server, at an odd base URL, where nothing is public."""
     thread = _Thread()
     config = Config(
         {
-            "ServerApp": {"jpserver_extensions": {"forge_widgets": True}, "allow_unauthenticated_access": False},
+            "ServerApp": {
+                "jpserver_extensions": {"forge_widgets": True},
+                "allow_unauthenticated_access": False,
+                "authorizer_class": authorizer,
+            },
             "IdentityProvider": {"token": TOKEN},
             "ForgeWidgetsExtension": {"store_url": str(store), "heartbeat_s": 0.5, **settings},
         }
