@@ -18,6 +18,7 @@ import { leftWords, paceWords } from './words';
 
 const MOST_MODELS = 12;
 const MOST_JOINTS = 24;
+const BAR_STEPS = 500;
 
 export interface ProgressProps {
   readonly state: State;
@@ -44,7 +45,7 @@ export function Progress({ state, kind }: ProgressProps): JSX.Element {
         {...(Number.isFinite(share) ? { 'aria-valuenow': Math.round(share * 100) } : {})}
         aria-valuetext={[Number.isFinite(share) ? percent : 'unknown', words, pace].filter(Boolean).join(', ')}
       >
-        <div className="forge-bar-fill" style={{ transform: `scaleX(${Number.isFinite(share) ? share : 0})` }} />
+        <div className="forge-bar-fill" style={{ transform: `scaleX(${filled(share)})` }} />
         {joints(metricValue(state, 'totalModels')).map((place) => (
           <span key={place} className="forge-bar-joint" style={{ left: `${place}%` }} />
         ))}
@@ -56,6 +57,11 @@ export function Progress({ state, kind }: ProgressProps): JSX.Element {
       </div>
     </div>
   );
+}
+
+/** Return how much of the bar is full, in steps of a pixel or so: what can't be seen need not be painted. */
+function filled(share: number): number {
+  return Number.isFinite(share) ? Math.round(share * BAR_STEPS) / BAR_STEPS : 0;
 }
 
 function restWords(state: State, moving: boolean): string {

@@ -14,6 +14,9 @@ export interface Tick {
   readonly label: string;
 }
 
+/** Below this share of its greatest value a curve has come near zero. */
+const NEAR_ZERO = 0.7;
+
 /** Return the axis that holds all finite values, with a little air; a logarithmic one leaves out what is not positive. */
 export function axisOf(values: Iterable<number>, log: boolean): Axis {
   let low = Infinity;
@@ -29,8 +32,9 @@ export function axisOf(values: Iterable<number>, log: boolean): Axis {
 
 function airedLinear(low: number, high: number): Axis {
   const air = high > low ? (high - low) * 0.05 : Math.max(Math.abs(high) * 0.1, 1e-9);
-  // What is never negative does not begin below zero.
-  return { low: low >= 0 ? Math.max(0, low - air) : low - air, high: high + air, log: false };
+  // What comes near zero begins there, and nothing that is never negative below it: so the axis of a falling loss stays.
+  const start = low >= 0 && low < NEAR_ZERO * high ? 0 : low - air;
+  return { low: low >= 0 ? Math.max(0, start) : start, high: high + air, log: false };
 }
 
 function airedLog(low: number, high: number): Axis {

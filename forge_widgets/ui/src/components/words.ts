@@ -47,7 +47,8 @@ export function paceWords(stepsPerSecond: number): string {
 
 /** Say how long ago something was: "now", "41 s ago", "2 h ago". */
 export function agoWords(seconds: number): string {
-  return seconds < 2 ? 'now' : `${formatDuration(Math.floor(seconds))} ago`;
+  if (seconds < 2) return 'now';
+  return seconds < 60 ? `${Math.floor(seconds)} s ago` : `${formatDuration(seconds)} ago`;
 }
 
 /** Write a moment (milliseconds since the epoch) as local time. */

@@ -87,7 +87,7 @@ function layoutOf({ sessionId, state }: SessionView, metric: string, logY: boole
     font: { family: theme.font, color: theme.text, size: 12 },
     hoverlabel: { bgcolor: theme.surface, font: { color: theme.text } },
     legend: { orientation: 'h', y: 1.02, yanchor: 'bottom' },
-    xaxis: { ...axis, title: { text: 'step' }, ...(total > 0 ? { range: [0, total] } : {}) },
+    xaxis: { ...axis, title: { text: 'step' }, tickformat: ',', ...(total > 0 ? { range: [0, total] } : {}) },
     yaxis: { ...axis, title: { text: metricLabel(metric) }, type: logY ? 'log' : 'linear' },
   };
 }
