@@ -11,13 +11,13 @@ import logging
 import os
 import secrets
 import signal
+import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from tornado.httpserver import HTTPServer
 from tornado.httputil import url_concat
-from tornado.netutil import bind_sockets
 from tornado.web import Application, Finish, HTTPError, RequestHandler
 from tornado.websocket import WebSocketHandler
 
@@ -219,10 +219,17 @@ async def _serve(
         await close_context(context)
 
 
-def _bind(host: str, port: int) -> list[Any]:
+def _bind(host: str, port: int) -> list[socket.socket]:
+    """Bind every address of a host name to the same port. Raises InvalidInput saying what is in the way."""
+    bound: list[socket.socket] = []
     try:
-        return bind_sockets(port, host)
+        for family, _, _, _, address in _addresses(host, port):
+            taken = bound[0].getsockname()[1] if bound else port
+            bound.append(socket.create_server((address[0], taken), family=family))
+            bound[-1].setblocking(False)
     except OSError as error:
+        for listening in bound:
+            listening.close()
         if error.errno == errno.EADDRINUSE:
             what, expected = (
                 f"port {port} is in use",
@@ -231,6 +238,15 @@ def _bind(host: str, port: int) -> list[Any]:
         else:
             what, expected = f"{_netloc(host, port)} can't be bound ({error.strerror})", "an address of this machine"
         raise InvalidInput(what, where="port", expected=expected) from error
+    return bound
+
+
+def _addresses(host: str, port: int) -> list[Any]:
+    """Return what getaddrinfo knows of a host, each address once; of the loopback's name only what this machine has."""
+    known = socket.getaddrinfo(
+        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_ADDRCONFIG
+    )
+    return list({info[4][0]: info for info in known}.values())
 
 
 def _netloc(host: str, port: int) -> str:

@@ -74,9 +74,8 @@ def test_nothing_is_told_without_credentials(mount: Mount, credentials: dict[str
         # Jupyter sends who opens a page by hand to its login; nobody gets further than that.
         login = got.status_code == 302 and "/login?" in got.headers["Location"]
         assert got.status_code in (403, 405) or login, (verb, path, got.status_code)
-        assert "walked" not in [entry["sessionId"] for entry in mount.get("/api/sessions").json()["sessions"]]
-    for verb, path in known(routes_of(mount)):
-        assert answer(mount, verb, path, credentials).status_code in (302, 403), (verb, path)
+        assert got.status_code != 405 or (verb, path) not in known(routes_of(mount)), (verb, path)
+    assert "walked" not in [entry["sessionId"] for entry in mount.get("/api/sessions").json()["sessions"]]
 
 
 def test_with_the_token_every_known_verb_is_let_in(mount: Mount) -> None:

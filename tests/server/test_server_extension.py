@@ -89,6 +89,7 @@ def test_every_setting_says_its_default_and_its_meaning() -> None:
         assert "Default: " in trait.help, name
 
 
+@pytest.mark.slow
 def test_a_real_jupyter_server_loads_it_by_name(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from websockets.exceptions import ConnectionClosed
 
 from forge_widgets.core.liveness import Heartbeat
@@ -292,3 +293,25 @@ def test_a_server_that_goes_asks_its_viewers_to_come_back(store: WatchfulStore) 
         assert socket.connection.close_code == 1012
     for manager in sockets:
         manager.__exit__(None, None, None)
+
+
+def test_a_poll_that_nobody_waits_for_any_more_is_left_off(watchful: Mount) -> None:
+    watchful.append("a", rows(0, 3))
+    epoch = watchful.get("/api/sessions/a/events").json()["frame"]["epoch"]
+    with pytest.raises(requests.exceptions.ReadTimeout):
+        requests.get(
+            f"{watchful.url}/api/sessions/a/events?wait=20&epoch={epoch}&after=3",
+            headers=watchful.authorization,
+            timeout=0.5,
+        )
+    until(lambda: watchful.context.hub.viewers("a") == 0)
+
+
+def test_frames_for_many_cursors_are_not_kept_without_bound(store: WatchfulStore) -> None:
+    with standalone(store, limits=Limits(cached_frames=2)) as mount:
+        mount.append("a", rows(0, 10))
+        epoch = mount.get("/api/sessions/a/events").json()["frame"]["epoch"]
+        for after in range(10):
+            frame = mount.get(f"/api/sessions/a/events?epoch={epoch}&after={after}").json()["frame"]
+            assert frame["from"] == after + 1
+        assert len(mount.context.hub._watched["a"]._frames) <= 2
