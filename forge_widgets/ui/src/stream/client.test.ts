@@ -224,6 +224,31 @@ describe('by HTTP polling', () => {
     expect(server.asked.filter((asked) => asked.includes('wait=')).length).toBeLessThanOrEqual(Math.max(1, long));
   });
 
+  it('believes nothing of a socket that has not said which store it is of', async () => {
+    server.faults.socketsNameless = true;
+    server.append(2);
+    const stream = follow({ settings: { welcomeTimeoutMs: 100 } });
+    await until('offline or polling', () => stream.view.link.transport !== null);
+    expect(stream.view.link.transport).toBe('http');
+  });
+
+  it('comes back as soon after the tenth interruption as after the first', async () => {
+    server.faults = { closeCode: 4503 };
+    server.append(1);
+    const stream = follow({ settings: { backoffBaseMs: 40, backoffCapMs: 60_000 }, random: () => 1 });
+    const began = Date.now();
+    for (let round = 0; round < 8; round += 1) {
+      await until('polling', () => stream.view.link.transport === 'http');
+      server.faults.pollStatus = 503;
+      server.append(1);
+      await until('an interruption', () => stream.view.link.transport === null);
+      delete server.faults.pollStatus;
+    }
+    await reached(stream, 'http', log.top);
+    // 80 ms each; a back-off that had forgotten no failure would be at 10 s by now.
+    expect(Date.now() - began).toBeLessThan(4_000);
+  });
+
   it('does not knock again where the WebSocket was refused for good', async () => {
     server.faults.closeCode = 4503;
     server.append(1);
@@ -267,6 +292,8 @@ describe('through the kernel', () => {
     await until('offline', () => stream.view.link.offlineSince !== null);
     expect(stream.view.link.reason).toBe('this server keeps another store');
     expect(stream.view.loaded).toBe(false);
+    // Both ways lead to the same store: one answer is enough.
+    expect(server.requested).toBe(0);
   });
 
   it('is taken where neither sockets nor polls get through, from the cursor on', async () => {

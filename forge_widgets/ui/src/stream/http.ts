@@ -9,7 +9,8 @@ type Answer = { readonly poll: Poll } | { readonly failure: Failure };
 export class HttpAdapter implements TransportAdapter {
   private readonly server: ServerAccess;
   private readonly context: AdapterContext;
-  private cancelPause: (() => void) | null = null;
+  // Ends the pause to the next poll, or the time that an answer may take.
+  private cancelTimer: (() => void) | null = null;
   private asking: AbortController | null = null;
   // The first poll is plain, so that it is answered at once; a long poll that broke is not tried again.
   private proven = false;
@@ -36,8 +37,8 @@ export class HttpAdapter implements TransportAdapter {
   }
 
   close(): void {
-    this.cancelPause?.();
-    this.cancelPause = null;
+    this.cancelTimer?.();
+    this.cancelTimer = null;
     this.asking?.abort();
     this.asking = null;
   }
@@ -48,11 +49,11 @@ export class HttpAdapter implements TransportAdapter {
     this.asking = asking;
     const wait = this.proven && this.longPolls ? settings.longPollS : 0;
     const began = clock.now();
-    const cancelTimeout = clock.after(wait * 1000 + settings.answerTimeoutMs, () => { asking.abort(); });
+    this.cancelTimer = clock.after(wait * 1000 + settings.answerTimeoutMs, () => { asking.abort(); });
     const answer = await this.ask(wait, asking.signal);
-    cancelTimeout();
     // Closed, or asked anew, in the meantime.
     if (this.asking !== asking) return;
+    this.cancelTimer();
     this.asking = null;
     const took = clock.now() - began;
     if ('poll' in answer) this.deliver(answer.poll, took);
@@ -73,7 +74,7 @@ export class HttpAdapter implements TransportAdapter {
     const { protocol, storeId, heartbeat, frame } = poll;
     // Set before anybody is told: telling may close us.
     const spacing = frame === null ? pollIdleMs : pollBusyMs;
-    this.cancelPause = context.clock.after(Math.max(0, spacing - took), () => { this.next(); });
+    this.cancelTimer = context.clock.after(Math.max(0, spacing - took), () => { this.next(); });
     const { timestamp } = heartbeat;
     // A poll may be quiet for as long as it waits.
     const heartbeatSeconds = Math.max(heartbeatMs / 1000, longPollS + answerTimeoutMs / 1000);
@@ -83,7 +84,7 @@ export class HttpAdapter implements TransportAdapter {
   }
 
   private next(): void {
-    this.cancelPause = null;
+    this.cancelTimer = null;
     void this.poll();
   }
 
