@@ -76,12 +76,12 @@ function evenSteps(axis: Axis, wanted: number): number[] {
 }
 
 function decades(axis: Axis, wanted: number): number[] {
-  const from = Math.floor(Math.log10(axis.low));
-  const to = Math.ceil(Math.log10(axis.high));
-  const every = Math.max(1, Math.ceil((to - from) / wanted));
-  const factors = to - from <= 2 ? [1, 2, 5] : [1];
+  const first = Math.ceil(Math.log10(axis.low));
+  const last = Math.floor(Math.log10(axis.high));
+  const every = Math.max(1, Math.ceil((last - first) / wanted));
+  const factors = last - first <= 1 ? [1, 2, 5] : [1];
   const values: number[] = [];
-  for (let power = from; power <= to; power += every) {
+  for (let power = first - every; power <= last; power += every) {
     for (const factor of factors) values.push(Number((factor * Math.pow(10, power)).toPrecision(10)));
   }
   return values.filter((value) => value >= axis.low && value <= axis.high);

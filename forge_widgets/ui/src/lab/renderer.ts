@@ -7,13 +7,10 @@ import { Panel, Widget } from '@lumino/widgets';
 import { createElement } from 'react';
 
 import { Dashboard } from '../components/Dashboard';
-import { sentence } from '../components/words';
-import { SessionStream, type ServerAccess, type SessionView } from '../stream';
+import { SessionStream, type ServerAccess } from '../stream';
+import { faceOf, noteOf, type Face } from './faces';
 import type { OutputHost } from './host';
-import { hasHistory, sessionOutput, storedMime, WIDGET_MIME, type SessionOutput } from './output';
-
-/** What is shown of an output: the dashboard, the kernel's widget, or what the notebook holds. */
-type Face = 'dashboard' | 'widget' | 'stored';
+import { sessionOutput, storedMime, WIDGET_MIME, type SessionOutput } from './output';
 
 export interface SessionRendererOptions {
   readonly server: ServerAccess;
@@ -144,22 +141,4 @@ export class SessionRenderer extends Panel implements IRenderMime.IRenderer {
     });
     await widget.renderModel(this.#model);
   }
-}
-
-/** Choose what to show of a session: the dashboard as soon as the server tells more than the notebook holds. */
-export function faceOf(view: SessionView, model: IRenderMime.IMimeModel, kernelLives: boolean): Face {
-  const stored = hasHistory(model);
-  if (view.loaded) return view.state.status === 'waiting' && stored ? 'stored' : 'dashboard';
-  const failed = view.link.transport === null && view.link.reason !== '';
-  if (!failed) return stored ? 'stored' : 'dashboard';
-  // The widget's script came with the notebook: it runs where the notebook is trusted, and nowhere else.
-  if (model.data[WIDGET_MIME] !== undefined && model.trusted && kernelLives) return 'widget';
-  return stored ? 'stored' : 'dashboard';
-}
-
-function noteOf(view: SessionView): string {
-  if (view.loaded) return `History only: this server’s store no longer has ${view.sessionId}.`;
-  return view.link.reason === ''
-    ? `As stored in the notebook; looking for ${view.sessionId}…`
-    : `History only, as stored in the notebook. ${sentence(view.link.reason)}`;
 }

@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest';
+
+import { axisOf } from './axis';
+import { nearest, pathOf, smoothed } from './curve';
+
+const UNIT = { low: 0, high: 1, log: false };
+
+describe('smoothed', () => {
+  it('leaves a constant as it is, from its first value on', () => {
+    for (const value of smoothed([3, 3, 3, 3], 0.6)) expect(value).toBeCloseTo(3, 12);
+  });
+
+  it('leans on what came before', () => {
+    const [, second = NaN] = smoothed([0, 1], 0.6);
+    expect(second).toBeCloseTo(0.4 / 0.64, 12);
+  });
+
+  it('passes over what is no number, and keeps its place', () => {
+    expect(smoothed([1, NaN, 1], 0.6)).toEqual([1, NaN, 1]);
+  });
+});
+
+describe('pathOf', () => {
+  it('draws from left to right, with great values on top', () => {
+    expect(pathOf([0, 1], [0, 1], UNIT, UNIT)).toBe('M0 1000L1000 0');
+  });
+
+  it('breaks where a value has no place, and marks one that stands alone', () => {
+    expect(pathOf([0, 0.5, 1], [0, NaN, 1], UNIT, UNIT)).toBe('M0 1000h0M1000 0h0');
+    expect(pathOf([0.5], [0.5], UNIT, UNIT)).toBe('M500 500h0');
+    expect(pathOf([0, 1], [0, 1], UNIT, axisOf([1], true))).not.toContain('NaN');
+  });
+
+  it('is empty where there is nothing', () => {
+    expect(pathOf([], [], UNIT, UNIT)).toBe('');
+  });
+});
+
+describe('nearest', () => {
+  it('finds the step next to another', () => {
+    expect(nearest([0, 10, 20], 14)).toBe(1);
+    expect(nearest([0, 10, 20], 99)).toBe(2);
+    expect(nearest([], 1)).toBe(-1);
+  });
+});
