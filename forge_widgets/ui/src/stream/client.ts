@@ -252,7 +252,9 @@ export class SessionStream {
       return { transport: current.transport, reason: lastOf(better) ?? alone, offlineSince: null };
     }
     const offline = this.stopWaking !== null && this.lanes.every((lane) => lane.givenUp);
-    return { transport: null, reason: lastOf(reasons) ?? (offline ? NO_SERVER : ''), offlineSince: offline ? this.lostAt : null };
+    // While ways are still being tried nobody knows yet what keeps them: a server that is away looks like a blocked socket.
+    if (!offline) return { transport: null, reason: '', offlineSince: null };
+    return { transport: null, reason: lastOf(reasons) ?? NO_SERVER, offlineSince: this.lostAt };
   }
 }
 

@@ -154,7 +154,7 @@ describe('waking up', () => {
     const settings = { backoffBaseMs: 600_000, backoffCapMs: 600_000 };
     const stream = new SessionStream({ sessionId: 's', server: server.access(), settings, random: () => 1 });
     stream.start();
-    await until('one failure', () => stream.view.link.reason !== '');
+    await until('one failure', () => server.count('ws') === 1);
     server.faults = {};
     window.dispatchEvent(new Event('online'));
     await until('it is there', () => stream.view.link.transport === 'websocket');
