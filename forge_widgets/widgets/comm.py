@@ -6,6 +6,7 @@ running cell keeps busy. Holds no widget, so that one that nobody has any more c
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
@@ -105,11 +106,14 @@ class CommStream:
             name = f"forge-widgets {self._reader.session_id}"
             self._thread = threading.Thread(target=self._run, name=name, daemon=True)
             self._thread.start()
+            # Last in, first out: before ZeroMQ closes, which was there earlier, so that no frame meets closed sockets.
+            atexit.register(self.stop)
 
     def stop(self) -> None:
         """End the thread and wait for it, shortly. May be called again, and from the thread itself."""
         self._stopped.set()
         self._wake.set()
+        atexit.unregister(self.stop)
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(_STOP_TIMEOUT_S)
 
