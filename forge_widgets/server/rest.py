@@ -23,6 +23,7 @@ from forge_widgets.server.documents import heartbeat_message, session_document
 from forge_widgets.server.handlers import BodyHandler, ForgeHandler, number_argument
 from forge_widgets.server.listing import list_entry
 from forge_widgets.server.update import Update, body_of, parse_error, parse_update
+from forge_widgets.server.waking import wait_at_most
 from forge_widgets.server.watched import Sent, Watched
 
 _ACTIVE = ("running", "paused")
@@ -188,10 +189,7 @@ class EventsHandler(ForgeHandler):
             left = deadline - time.monotonic()
             if sent is not None or left <= 0 or self._client_gone or watched.closed is not None:
                 return sent
-            try:
-                await asyncio.wait_for(self._wake.wait(), left)
-            except asyncio.TimeoutError:
-                return None
+            await wait_at_most(self._wake, left)
 
     def _poll(self, session_id: str, sent: Sent | None, heartbeat: Json) -> Json:
         return {

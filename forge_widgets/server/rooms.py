@@ -15,6 +15,7 @@ from forge_widgets.core.wire import PROTOCOL
 from forge_widgets.server.body import Json
 from forge_widgets.server.context import ServerContext
 from forge_widgets.server.documents import heartbeat_message, shown
+from forge_widgets.server.waking import wait_at_most
 
 
 class Viewer(Protocol):
@@ -76,14 +77,7 @@ async def follow_frames(viewer: Viewer, context: ServerContext, session_id: str)
             if sent is not None:
                 await asyncio.sleep(spacing_s)
             else:
-                await _wait(wake, heartbeat_due - loop.time())
-
-
-async def _wait(wake: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(wake.wait(), max(0.0, seconds))
-    except asyncio.TimeoutError:
-        return
+                await wait_at_most(wake, heartbeat_due - loop.time())
 
 
 def _welcome(context: ServerContext, session_id: str) -> Json:

@@ -7,7 +7,6 @@ for whatever lies after their cursor; nothing is ever queued for them. The store
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ from forge_widgets.server.failures import CLOSED
 from forge_widgets.server.limits import Limits
 from forge_widgets.server.pool import StorePool
 from forge_widgets.server.story import tell
+from forge_widgets.server.waking import wait_at_most
 from forge_widgets.stores.base import Store
 
 NOWHERE = Cursor("", 0)
@@ -199,8 +199,7 @@ class Watched:
     async def _pause(self, *, quiet: bool) -> None:
         limits = self._reading.limits
         pause = limits.trouble_poll_s if self._trouble else limits.quiet_poll_s if quiet else limits.poll_s
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._nudged.wait(), pause)
+        await wait_at_most(self._nudged, pause)
         self._nudged.clear()
 
     def _fail(self, error: Exception) -> None:
