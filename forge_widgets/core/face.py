@@ -92,8 +92,6 @@ def _bar(state: State) -> list[str]:
     if not total * models > 0:
         return []
     share = min(1.0, max(0.0, (before * total + state.value("currentStep")) / (total * models)))
-    if share != share:
-        return []
     filled = int(share * _BAR)
     return [f"{'━' * filled}{'─' * (_BAR - filled)} {format_percent(share)}"]
 

@@ -1,0 +1,31 @@
+"""Frames as JSON, where the vectors do not tell of them: thinned curves."""
+
+from __future__ import annotations
+
+import math
+
+from forge_widgets.core.series import Series
+from forge_widgets.core.wire import MIN_LINE_POINTS, series_message
+
+
+def curves(lines: int) -> Series:
+    series = Series()
+    for step in range(300):
+        metrics = {f"m{number}": math.sin(step * (number + 1)) for number in range(lines)}
+        series.add_row({"currentStep": float(step), **metrics})
+    return series
+
+
+def test_all_points_are_sent_unless_fewer_are_asked_for() -> None:
+    assert [len(line["steps"]) for line in series_message(curves(2))] == [300, 300]
+    assert [len(line["values"]) for line in series_message(curves(2), 100)] == [50, 50]
+
+
+def test_a_thinned_line_keeps_its_newest_point_and_its_extremes() -> None:
+    whole, thinned = (series_message(curves(1), most)[0] for most in (None, 40))
+    assert thinned["steps"][-1] == 299
+    assert (min(thinned["values"]), max(thinned["values"])) == (min(whole["values"]), max(whole["values"]))
+
+
+def test_of_many_lines_each_keeps_a_few_points() -> None:
+    assert {len(line["steps"]) for line in series_message(curves(30), 60)} == {MIN_LINE_POINTS}
