@@ -1,0 +1,59 @@
+"""What people see, as pictures to be looked at: a cell and the panel, light and dark, narrow and wide."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.jupyter import JupyterServer
+from tests.browser.notebook_page import NotebookPage
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+# Three networks that have grokked.
+SOURCE = """
+import forge_widgets as forge
+from forge_widgets.training.cognate import CognateCreatorIntegration
+
+CognateCreatorIntegration("cognate-123456").create_cognates_with_progress(num_models=3, steps_per_model=1000)
+"""
+WATCH = 'import forge_widgets as forge\n\nforge.watch("cognate-123456")'
+
+
+@pytest.fixture(scope="module")
+def trained(lab: JupyterServer) -> JupyterServer:
+    """A lab whose store holds a trained session."""
+    with lab.run_script(SOURCE) as script:
+        assert script.wait(120) == 0
+    return lab
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1400])
+def test_a_cell_fits_its_page_in_every_theme_and_width(
+    trained: JupyterServer, browser: Browser, screenshots: Path, theme: str, width: int
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce")
+    page = NotebookPage(context.new_page())
+    notebook = f"shown-{theme}-{width}.ipynb"
+    trained.write_notebook(notebook, WATCH)
+    page.open(trained, notebook)
+    page.execute("apputils:change-theme", theme=f"JupyterLab {theme.capitalize()}")
+    page.page.wait_for_function(
+        "light => document.body.dataset.jpThemeLight === light", arg=str(theme == "light").lower()
+    )
+    page.execute("application:set-mode", mode="single-document")
+    if page.page.locator("#jp-left-stack").is_visible():
+        page.execute("application:toggle-left-area")
+    page.run_cell()
+    page.expect_text("completed")
+    expect(page.dashboard.locator("svg").first).to_be_visible()
+    # Nothing sticks out of the dashboard, and nothing in it is cut.
+    assert page.dashboard.evaluate("element => element.scrollWidth <= element.clientWidth + 1")
+    # No number is cut off: a person reads them whole.
+    cut = "elements => elements.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
+    assert page.dashboard.locator(".forge-tile *").evaluate_all(cut) == []
+    page.page.screenshot(path=screenshots / f"cell-{theme}-{width}.png")
+    context.close()
