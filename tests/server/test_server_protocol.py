@@ -154,6 +154,8 @@ def test_a_poll_answers_with_a_key_frame_then_with_what_is_new(mount: Mount, ses
     assert poll(mount, session_id, cursor)["frame"] is None
     mount.append(session_id, rows(5, 8))
     assert poll(mount, session_id, cursor)["frame"].items() >= {"key": False, "from": 6, "to": 8}.items()
+    mount.append(session_id, rows(8, 9))
+    assert poll(mount, session_id, cursor)["frame"].items() >= {"key": False, "from": 6, "to": 9}.items()
 
 
 def test_a_poll_waits_for_something_new_and_no_longer(mount: Mount, session_id: str) -> None:

@@ -228,7 +228,7 @@ def test_a_new_attempt_starts_afresh_and_the_old_ones_rows_are_not_told(mount: M
     with mount.socket(f"/ws/{session_id}") as viewer:
         viewer.hear_type("session_joined")
         mount.append(session_id, event("training_started"), rows(0, 3), producer="second")
-        mount.append(session_id, rows(500, 600), producer="first")
+        mount.append(session_id, rows(500, 600), event("phase_completed", message="of old"), producer="first")
         mount.append(session_id, event("model_completed"), producer="second")
         heard = viewer.hear_until(lambda message: message["eventType"] == "model_completed")
     assert [message["metrics"]["currentStep"] for message in heard if message["eventType"] == "step_update"] in (
@@ -236,6 +236,7 @@ def test_a_new_attempt_starts_afresh_and_the_old_ones_rows_are_not_told(mount: M
         [2],
     )
     assert heard[-1]["metrics"]["currentStep"] == 2
+    assert "of old" not in [message["message"] for message in heard]
 
 
 def test_native_pings_are_in_seconds_in_both_mounts(mount: Mount) -> None:
