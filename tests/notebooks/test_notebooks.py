@@ -38,7 +38,7 @@ def test_a_notebook_gives_what_is_stored_in_it_twice_in_a_row(notebook: Path, tm
 
 @pytest.mark.parametrize("notebook", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_a_notebook_holds_nothing_of_the_machine_that_made_it(notebook: Path) -> None:
-    read = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
+    read = nbformat.read(notebook, as_version=4)
     nbformat.validate(read)
     assert read.metadata["kernelspec"]["name"] == "python3"
     assert "widgets" not in read.metadata
@@ -63,12 +63,12 @@ def test_the_static_curve_is_in_what_nbconvert_makes(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_notebook_saved_with_its_widgets_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORGE_WIDGETS_STORE", os.fspath(tmp_path))
-    notebook = nbformat.read(FIRST_RUN, as_version=4)  # type: ignore[no-untyped-call]
+    notebook = nbformat.read(FIRST_RUN, as_version=4)
     NotebookClient(notebook, timeout=60, store_widget_state=True).execute()
     states = notebook.metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"].values()
     ours = [state["state"] for state in states if state["model_module"] == "anywidget"]
     assert len(ours) == 2
-    assert len(nbformat.writes(notebook)) < 200_000  # type: ignore[no-untyped-call]
+    assert len(nbformat.writes(notebook)) < 200_000
     for state in ours:
         kept = {name for name in state if not name.startswith("_")}
         assert kept <= {"session_id", "store_id", "server", "layout", "tabbable", "tooltip"}
