@@ -67,7 +67,7 @@ function filled(share: number): number {
 function restWords(state: State, moving: boolean): string {
   if (moving && state.metrics.has('totalSteps')) return 'estimating…';
   const took = state.updatedAt - state.startedAt;
-  return state.status === 'completed' && took > 0 ? `took ${formatDuration(took)}` : '';
+  return state.status === 'completed' && took >= 0.1 ? `took ${formatDuration(took)}` : '';
 }
 
 /** Return where one model ends and the next begins, in per cent. */
@@ -76,12 +76,13 @@ function joints(models: number): readonly number[] {
   return Array.from({ length: Math.floor(models) - 1 }, (_, index) => (100 * (index + 1)) / models);
 }
 
-/** Show what is done and what is to come: phases, then models with their loss. Nothing for a single model without phases. */
+/** Show what is done and what is to come: phases and models with their loss. Nothing where the status says it all. */
 export function Models({ state }: { readonly state: State }): JSX.Element | null {
-  const models = modelsOf(state);
-  if (state.phases.length === 0 && models.length < 2) return null;
-  const current = Math.floor(metricValue(state, 'currentModel'));
-  const shown = models.length > MOST_MODELS ? around(models, current) : models;
+  const known = modelsOf(state);
+  const models = known.length > 1 ? known : [];
+  if (state.phases.every(isLast) && models.length === 0) return null;
+  const current = state.status === 'completed' ? NaN : Math.floor(metricValue(state, 'currentModel'));
+  const shown = models.length > MOST_MODELS ? around(models, metricValue(state, 'currentModel')) : models;
   return (
     <ol className="forge-models" aria-label="Phases and models">
       {state.phases.filter((phase) => !isLast(phase)).map(phaseItem)}

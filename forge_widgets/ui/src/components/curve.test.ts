@@ -10,9 +10,14 @@ describe('smoothed', () => {
     for (const value of smoothed([3, 3, 3, 3], 0.6)) expect(value).toBeCloseTo(3, 12);
   });
 
-  it('leans on what came before', () => {
-    const [, second = NaN] = smoothed([0, 1], 0.6);
-    expect(second).toBeCloseTo(0.4 / 0.64, 12);
+  it('lies on a straight line where the values do, neither above nor below', () => {
+    const line = Array.from({ length: 60 }, (_, index) => 100 - index);
+    expect(smoothed(line, 0.6)[30]).toBeCloseTo(70, 4);
+  });
+
+  it('takes most of the noise away', () => {
+    const noise = Array.from({ length: 60 }, (_, index) => (index % 2 === 0 ? 1 : -1));
+    expect(Math.max(...smoothed(noise, 0.6).slice(5, -5).map(Math.abs))).toBeLessThan(0.3);
   });
 
   it('passes over what is no number, and keeps its place', () => {

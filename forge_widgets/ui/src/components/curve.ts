@@ -16,10 +16,16 @@ export const SMOOTHING = 0.6;
 export const BOX = 1000;
 
 /**
- * Return the exponential moving average of values, corrected for its start as TensorBoard's is.
- * A value that is not finite stays, and leaves the average as it was.
+ * Return the moving average of values: exponential, from both sides, so that a falling curve is not shown too high.
+ * Each side is corrected for its start as TensorBoard's is. A value that is not finite stays, and counts for nothing.
  */
 export function smoothed(values: readonly number[], weight: number): number[] {
+  const before = averaged(values, weight);
+  const after = averaged(values.toReversed(), weight).reverse();
+  return before.map((value, index) => (value + (after[index] ?? value)) / 2);
+}
+
+function averaged(values: readonly number[], weight: number): number[] {
   let average = 0;
   let seen = 0;
   return values.map((value) => {

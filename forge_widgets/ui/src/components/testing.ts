@@ -68,15 +68,11 @@ export function viewOf(state: Record<string, unknown>, fields: Partial<SessionVi
 /** Two models' losses. */
 function curves(): Series {
   const series = new Series();
-  for (const [model, steps] of [
-    [1, 20],
-    [2, 9],
-  ] as const) {
-    for (let step = 0; step < steps; step += 1) {
-      const row = { currentStep: step * 50, currentModel: model, loss: 2 / (step + 1) };
-      series.addRow(new Map(Object.entries(row)));
-    }
-  }
+  const lines = [20, 9].map((count, index) => {
+    const steps = Array.from({ length: count }, (_, step) => step * 50);
+    return { metric: 'loss', model: index + 1, steps, values: steps.map((_, step) => 2 / (step + 1)) };
+  });
+  series.load(lines, 29);
   return series;
 }
 

@@ -34,6 +34,7 @@ class Chart {
   readonly #plot = document.createElement('div');
   readonly #words = document.createElement('p');
   readonly #ends: (() => void)[] = [];
+  readonly #gone = new AbortController();
   #plotly: Plotly | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #visible = true;
@@ -55,6 +56,7 @@ class Chart {
   /** Take the chart away. */
   readonly end = (): void => {
     this.#over = true;
+    this.#gone.abort();
     if (this.#timer !== null) clearTimeout(this.#timer);
     for (const end of this.#ends) end();
     this.#plotly?.purge(this.#plot);
@@ -92,7 +94,7 @@ class Chart {
     const place = jupyterPlace(document);
     const server = place === null ? null : serverAccess(place);
     try {
-      const plotly = await loadPlotly({ server, comm: channelOf(this.#model) });
+      const plotly = await loadPlotly({ server, comm: channelOf(this.#model), gone: this.#gone.signal });
       if (this.#over) return;
       this.#plotly = plotly;
       this.#drawSoon();

@@ -19,6 +19,8 @@ interface PlotlyWindow {
 export interface PlotlySources {
   readonly server: ServerAccess | null;
   readonly comm: PlotlyChannel;
+  /** Ends the asking. */
+  readonly gone: AbortSignal;
 }
 
 /** A comm whose messages bring buffers. */
@@ -27,18 +29,28 @@ export interface PlotlyChannel {
   listen(listener: (message: unknown, buffers: readonly DataView[]) => void): () => void;
 }
 
-/** Return plotly.js. Rejects where neither server nor kernel gave it; a later call tries again. */
-export function loadPlotly(sources: PlotlySources): Promise<Plotly> {
+/** A chart was taken away while it asked for all of them. */
+class AskerGone extends Error {}
+
+/** Return plotly.js. Rejects where neither server nor kernel gave it, and once `gone`; a later call tries again. */
+export async function loadPlotly(sources: PlotlySources): Promise<Plotly> {
   const page = window as PlotlyWindow;
-  page.forgeWidgetsPlotly ??= load(sources).catch((error: unknown) => {
-    delete page.forgeWidgetsPlotly;
-    throw error;
-  });
-  return page.forgeWidgetsPlotly;
+  for (;;) {
+    page.forgeWidgetsPlotly ??= load(sources).catch((error: unknown) => {
+      delete page.forgeWidgetsPlotly;
+      throw error;
+    });
+    try {
+      return await page.forgeWidgetsPlotly;
+    } catch (error) {
+      // Another chart asked, and went: this one asks itself.
+      if (!(error instanceof AskerGone) || sources.gone.aborted) throw error;
+    }
+  }
 }
 
-async function load({ server, comm }: PlotlySources): Promise<Plotly> {
-  const script = (await fromServer(server)) ?? (await fromKernel(comm));
+async function load({ server, comm, gone }: PlotlySources): Promise<Plotly> {
+  const script = (await fromServer(server, gone)) ?? (await fromKernel(comm, gone));
   const url = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
   const page = window as PlotlyWindow;
   const before = page.Plotly;
@@ -53,10 +65,10 @@ async function load({ server, comm }: PlotlySources): Promise<Plotly> {
   }
 }
 
-async function fromServer(server: ServerAccess | null): Promise<Blob | null> {
+async function fromServer(server: ServerAccess | null, gone: AbortSignal): Promise<Blob | null> {
   if (server === null) return null;
   try {
-    const response = await server.request(PATH, { cache: 'default' });
+    const response = await server.request(PATH, { cache: 'default', signal: gone });
     return response.ok ? await response.blob() : null;
   } catch {
     // No answer: the kernel has a copy too.
@@ -64,21 +76,31 @@ async function fromServer(server: ServerAccess | null): Promise<Blob | null> {
   }
 }
 
-function fromKernel(comm: PlotlyChannel): Promise<ArrayBuffer> {
+function fromKernel(comm: PlotlyChannel, gone: AbortSignal): Promise<ArrayBuffer> {
   return new Promise((resolve, reject) => {
-    const patience = setTimeout(() => {
+    const end = (): void => {
+      clearTimeout(patience);
       stop();
+      gone.removeEventListener('abort', leave);
+    };
+    const leave = (): void => {
+      end();
+      reject(new AskerGone('the chart that asked for plotly.js was taken away'));
+    };
+    const patience = setTimeout(() => {
+      end();
       reject(new Error('neither the server nor the kernel sent plotly.js within 30 s'));
     }, KERNEL_PATIENCE_MS);
     const stop = comm.listen((message, buffers) => {
       const [buffer] = buffers;
       if (!isPlotly(message) || buffer === undefined) return;
-      clearTimeout(patience);
-      stop();
+      end();
       // A copy of its own: the buffer is a window into a message.
       resolve(new Uint8Array(buffer.buffer as ArrayBuffer, buffer.byteOffset, buffer.byteLength).slice().buffer);
     });
-    comm.send({ type: 'plotly' });
+    gone.addEventListener('abort', leave);
+    if (gone.aborted) leave();
+    else comm.send({ type: 'plotly' });
   });
 }
 
