@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
+from forge_widgets.core.events import Event
 from forge_widgets.core.state import State
 
 LEASE_S = 20.0
@@ -64,6 +65,22 @@ def lost_producer(
     return max(ours, key=lambda heartbeat: (heartbeat.beat, heartbeat.producer))
 
 
-def lost_key(heartbeat: Heartbeat) -> str:
-    """Return the idempotency key of the connection_lost for this lease, the same for all who notice."""
-    return f"lost:{heartbeat.producer}:{heartbeat.durable}"
+def connection_lost(lost: Heartbeat, now: float) -> Event:
+    """Make the event that says so; its idempotency key is the same for all who notice, so that it is recorded once."""
+    return Event(event_type="connection_lost", timestamp=now, key=f"lost:{lost.producer}:{lost.durable}")
+
+
+class Arrears(Struct, frozen=True):
+    """What a session's producers could not save yet."""
+
+    # Events and rows.
+    unsaved: int = 0
+    # Why; where a reader can't read, it says that here. "" while all is well.
+    reason: str = ""
+
+
+def arrears(heartbeats: Sequence[Heartbeat], attempt: int) -> Arrears:
+    """Add up what the producers of an attempt, and those that have none yet, could not save."""
+    behind = [heartbeat for heartbeat in heartbeats if heartbeat.unsaved and heartbeat.attempt in (0, attempt)]
+    reasons = [heartbeat.reason for heartbeat in behind if heartbeat.reason]
+    return Arrears(sum(heartbeat.unsaved for heartbeat in behind), reasons[0] if reasons else "")

@@ -11,11 +11,12 @@ from typing import Any
 import msgspec
 
 from forge_widgets.core.events import Event, Record
+from forge_widgets.core.liveness import Arrears
 from forge_widgets.core.metrics import pack_number, wire_value
 from forge_widgets.core.series import Series
 from forge_widgets.core.state import State
 from forge_widgets.core.steps import Column, StepBlock
-from forge_widgets.core.subscription import Frame
+from forge_widgets.core.subscription import Cursor, Frame
 from forge_widgets.core.thin import thin
 
 PROTOCOL = 1
@@ -51,12 +52,37 @@ def frame_message(session_id: str, frame: Frame, series: Series, most_points: in
     return {**message, "records": [record_message(record) for record in frame.records]}
 
 
+def welcome_message(session_id: str, store_id: str, heartbeat_s: float, now: float) -> Json:
+    """Build the first message of a live view."""
+    return {
+        "type": "welcome",
+        "protocol": PROTOCOL,
+        "sessionId": session_id,
+        "storeId": store_id,
+        "heartbeatSeconds": heartbeat_s,
+        "timestamp": now,
+    }
+
+
+def heartbeat_message(cursor: Cursor, behind: Arrears, now: float) -> Json:
+    """Build a heartbeat: where the log stands, and what its producers could not save yet."""
+    return {
+        "type": "heartbeat",
+        "epoch": cursor.epoch,
+        "top": cursor.offset,
+        "unsaved": behind.unsaved,
+        "reason": behind.reason,
+        "timestamp": now,
+    }
+
+
 def state_message(state: State) -> Json:
     """Build the message of a state: its fields in camelCase."""
     message: Json = msgspec.to_builtins(state)
     message["metrics"] = {
         name: [pack_number(metric.value), list(metric.stamp)] for name, metric in state.metrics.items()
     }
+    message["pace"] = [[pack_number(sample.timestamp), pack_number(sample.steps)] for sample in state.pace]
     for model in message["models"]:
         model["loss"] = None if model["loss"] is None else pack_number(model["loss"])
     return message

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from forge_widgets.core.document import Json, iso_time, progress_document
 from forge_widgets.core.state import State
-from forge_widgets.server.watched import Watched
 from forge_widgets.stores.base import Summary
 
 
@@ -32,15 +31,3 @@ def session_document(session_id: str, state: State, connections: int) -> Json:
 def times_of(summary: Summary) -> Json:
     """Build a list entry's times."""
     return {"lastUpdate": iso_time(summary.updated_at), "createdAt": iso_time(summary.created_at)}
-
-
-def heartbeat_message(watched: Watched, now: float) -> Json:
-    """Build our own client's heartbeat: where the log stands, and what producers could not save yet."""
-    return {
-        "type": "heartbeat",
-        "epoch": watched.cursor.epoch,
-        "top": watched.cursor.offset,
-        "unsaved": watched.pulse.unsaved,
-        "reason": watched.pulse.reason,
-        "timestamp": now,
-    }

@@ -17,9 +17,9 @@ from forge_widgets.core.events import STATUSES, Batch
 from forge_widgets.core.metrics import check_session_id
 from forge_widgets.core.state import State
 from forge_widgets.core.subscription import Cursor
-from forge_widgets.core.wire import PROTOCOL
+from forge_widgets.core.wire import PROTOCOL, heartbeat_message
 from forge_widgets.errors import InvalidInput, SessionNotFound, StoreUnavailable
-from forge_widgets.server.documents import heartbeat_message, session_document
+from forge_widgets.server.documents import session_document
 from forge_widgets.server.handlers import BodyHandler, ForgeHandler, number_argument
 from forge_widgets.server.listing import list_entry
 from forge_widgets.server.update import Update, body_of, parse_error, parse_update
@@ -166,7 +166,7 @@ class EventsHandler(ForgeHandler):
             except asyncio.TimeoutError as error:
                 raise StoreUnavailable(context.store.url, "it did not answer in time") from error
             sent = await self._frame_within(watched, cursor, wait or 0.0)
-            heartbeat = heartbeat_message(watched, context.clock())
+            heartbeat = heartbeat_message(watched.cursor, watched.arrears, context.clock())
         if not self._client_gone:
             self.write_json(self._poll(session_id, sent, heartbeat))
 

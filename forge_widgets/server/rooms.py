@@ -11,10 +11,10 @@ from typing import Protocol
 
 from forge_widgets.core.document import session_joined
 from forge_widgets.core.subscription import Cursor
-from forge_widgets.core.wire import PROTOCOL
+from forge_widgets.core.wire import heartbeat_message, welcome_message
 from forge_widgets.server.body import Json
 from forge_widgets.server.context import ServerContext
-from forge_widgets.server.documents import heartbeat_message, shown
+from forge_widgets.server.documents import shown
 from forge_widgets.server.waking import wait_at_most
 
 
@@ -58,10 +58,10 @@ async def follow_frames(viewer: Viewer, context: ServerContext, session_id: str)
     limits, wake = context.limits, viewer.wake or asyncio.Event()
     loop = asyncio.get_running_loop()
     spacing_s = 1.0 / limits.frames_per_s
-    await viewer.send(_welcome(context, session_id))
+    await viewer.send(welcome_message(session_id, context.store.store_id, limits.heartbeat_s, context.clock()))
     with context.hub.watching(session_id, wake) as watched:
         await watched.fresh()
-        cursor, pulse, heartbeat_due = viewer.take_resume(), watched.pulse, loop.time()
+        cursor, told, heartbeat_due = viewer.take_resume(), watched.arrears, loop.time()
         while True:
             if watched.closed is not None:
                 return watched.closed
@@ -71,21 +71,10 @@ async def follow_frames(viewer: Viewer, context: ServerContext, session_id: str)
             if sent is not None:
                 cursor = sent.cursor
                 await viewer.send(sent.encoded)
-            if watched.pulse != pulse or loop.time() >= heartbeat_due:
-                pulse, heartbeat_due = watched.pulse, loop.time() + limits.heartbeat_s
-                await viewer.send(heartbeat_message(watched, context.clock()))
+            if watched.arrears != told or loop.time() >= heartbeat_due:
+                told, heartbeat_due = watched.arrears, loop.time() + limits.heartbeat_s
+                await viewer.send(heartbeat_message(watched.cursor, told, context.clock()))
             if sent is not None:
                 await asyncio.sleep(spacing_s)
             else:
                 await wait_at_most(wake, heartbeat_due - loop.time())
-
-
-def _welcome(context: ServerContext, session_id: str) -> Json:
-    return {
-        "type": "welcome",
-        "protocol": PROTOCOL,
-        "sessionId": session_id,
-        "storeId": context.store.store_id,
-        "heartbeatSeconds": context.limits.heartbeat_s,
-        "timestamp": context.clock(),
-    }

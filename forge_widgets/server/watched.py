@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from forge_widgets.core.events import Batch, Event, Producer
-from forge_widgets.core.liveness import Heartbeat, ProcessAlive, lost_key, lost_producer
+from forge_widgets.core.events import Batch, Producer
+from forge_widgets.core.liveness import Arrears, ProcessAlive, arrears, connection_lost, lost_producer
 from forge_widgets.core.state import State
 from forge_widgets.core.subscription import Cursor, SessionLog
 from forge_widgets.core.wire import encode, frame_message
@@ -43,14 +43,6 @@ class Told(Struct, frozen=True):
     cursor: Cursor
 
 
-class Pulse(Struct, frozen=True):
-    """What heartbeats of a session say beside its log."""
-
-    # Events and rows that producers could not save yet, and why; or why this server can't read.
-    unsaved: int = 0
-    reason: str = ""
-
-
 class Reading(Struct, frozen=True, kw_only=True):
     """What a watched session is read with."""
 
@@ -70,10 +62,10 @@ class Watched:
 
     def __init__(self, session_id: str, reading: Reading) -> None:
         self.session_id = session_id
-        # Position and state after the newest look; what the event loop may read without the lock.
+        # Position and state after the newest look, and what heartbeats say; the event loop may read them without the lock.
         self.cursor = NOWHERE
         self.state = State()
-        self.pulse = Pulse()
+        self.arrears = Arrears()
         # Set once, when viewers have to go: the close code.
         self.closed: int | None = None
         # One event a viewer; all are set when there may be something new for them.
@@ -211,7 +203,7 @@ class Watched:
                 "session %s can't be read: %s", self.session_id, error, exc_info=None if foreseen else error
             )
         self._trouble = trouble
-        self._say(Pulse(self.pulse.unsaved, str(trouble)))
+        self._say(Arrears(self.arrears.unsaved, str(trouble)))
 
     async def _look(self) -> bool:
         """Read what is new; True where something was."""
@@ -243,23 +235,16 @@ class Watched:
         """Hear the producers' heartbeats: what they could not save, and whether the last of them has gone."""
         reading = self._reading
         heartbeats = await reading.pool.run(lambda: reading.store.heartbeats(self.session_id))
-        self._say(_pulse(heartbeats, self.state.attempt))
+        self._say(arrears(heartbeats, self.state.attempt))
         if not check_liveness:
             return
         now, state = reading.clock(), self.state
         lost = await reading.pool.run(lambda: lost_producer(state, heartbeats, now, reading.process_alive))
         if lost is not None:
-            event = Event(event_type="connection_lost", timestamp=now, key=lost_key(lost))
-            batch = Batch(producer=reading.producer, sequence=0, bodies=[event])
+            batch = Batch(producer=reading.producer, sequence=0, bodies=[connection_lost(lost, now)])
             await reading.pool.run(lambda: reading.store.append(self.session_id, batch))
 
-    def _say(self, pulse: Pulse) -> None:
-        if pulse != self.pulse:
-            self.pulse = pulse
+    def _say(self, behind: Arrears) -> None:
+        if behind != self.arrears:
+            self.arrears = behind
             self._wake()
-
-
-def _pulse(heartbeats: Sequence[Heartbeat], attempt: int) -> Pulse:
-    behind = [heartbeat for heartbeat in heartbeats if heartbeat.unsaved and heartbeat.attempt in (0, attempt)]
-    reasons = [heartbeat.reason for heartbeat in behind if heartbeat.reason]
-    return Pulse(sum(heartbeat.unsaved for heartbeat in behind), reasons[0] if reasons else "")

@@ -17,10 +17,10 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from forge_widgets.core.events import Batch, Event, Producer
-from forge_widgets.core.liveness import Heartbeat, lost_key, lost_producer
+from forge_widgets.core.events import Batch, Producer
+from forge_widgets.core.liveness import Arrears, arrears, connection_lost, lost_producer
 from forge_widgets.core.subscription import Cursor
-from forge_widgets.core.wire import PROTOCOL, Json
+from forge_widgets.core.wire import Json, heartbeat_message, welcome_message
 from forge_widgets.errors import ForgeError
 from forge_widgets.stores.processes import process_alive
 from forge_widgets.widgets.reader import SessionReader
@@ -200,51 +200,25 @@ class CommStream:
                 self._cursor = cursor
 
     def _welcome(self) -> None:
-        self._put(
-            {
-                "type": "welcome",
-                "protocol": PROTOCOL,
-                "sessionId": self._reader.session_id,
-                "storeId": self._reader.store.store_id,
-                "heartbeatSeconds": self._heartbeat_s,
-                "timestamp": time.time(),
-            }
-        )
+        store_id = self._reader.store.store_id
+        self._put(welcome_message(self._reader.session_id, store_id, self._heartbeat_s, time.time()))
 
     def _beat(self) -> None:
+        """Say what heartbeats say; record that the training went without a word, which of all who notice one does."""
         heartbeats = self._reader.store.heartbeats(self._reader.session_id)
-        state = self._reader.state
-        behind = [beat for beat in heartbeats if beat.unsaved and beat.attempt in (0, state.attempt)]
-        self._heartbeat(sum(beat.unsaved for beat in behind), next((beat.reason for beat in behind if beat.reason), ""))
-        lost = lost_producer(state, heartbeats, time.time(), process_alive)
+        state, now = self._reader.state, time.time()
+        self._put(heartbeat_message(self._reader.cursor, arrears(heartbeats, state.attempt), now))
+        lost = lost_producer(state, heartbeats, now, process_alive)
         if lost is not None:
-            self._report_lost(lost)
-
-    def _heartbeat(self, unsaved: int, reason: str) -> None:
-        cursor = self._reader.cursor
-        self._put(
-            {
-                "type": "heartbeat",
-                "epoch": cursor.epoch,
-                "top": cursor.offset,
-                "unsaved": unsaved,
-                "reason": reason,
-                "timestamp": time.time(),
-            }
-        )
-
-    def _report_lost(self, lost: Heartbeat) -> None:
-        """Record that the training went without a word; of all readers that notice, one does."""
-        event = Event(event_type="connection_lost", timestamp=time.time(), key=lost_key(lost))
-        batch = Batch(producer=self._producer, sequence=0, bodies=[event])
-        self._reader.store.append(self._reader.session_id, batch)
+            batch = Batch(producer=self._producer, sequence=0, bodies=[connection_lost(lost, now)])
+            self._reader.store.append(self._reader.session_id, batch)
 
     def _say_failure(self, error: ForgeError) -> float:
         """Tell front ends why nothing comes; the store is asked again."""
         now = time.monotonic()
         if now >= self._next_heartbeat or not self._unreadable:
             self._next_heartbeat = now + self._heartbeat_s
-            self._heartbeat(0, str(error))
+            self._put(heartbeat_message(self._reader.cursor, Arrears(reason=str(error)), time.time()))
         self._unreadable = True
         return QUIET_S
 

@@ -22,7 +22,7 @@ from forge_widgets.errors import ForgeError, InvalidInput
 from forge_widgets.stores import Store, open_store
 from forge_widgets.widgets.comm import CommStream, read_wish
 from forge_widgets.widgets.frontend import built_file
-from forge_widgets.widgets.parent_server import find_parent_server
+from forge_widgets.widgets.parent_server import has_parent_server
 from forge_widgets.widgets.reader import SessionReader
 
 StoreLike = str | os.PathLike[str] | Store | None
@@ -37,12 +37,10 @@ class SessionWidget(anywidget.AnyWidget):
     Attributes:
         session_id: the session shown.
         store_id: the store that it is in; a front end follows it only on a server that serves this one.
-        server: the Jupyter server that this kernel belongs to (``baseUrl``), None where none is known.
     """
 
     session_id = traitlets.Unicode(read_only=True).tag(sync=True)
     store_id = traitlets.Unicode(read_only=True).tag(sync=True)
-    server = traitlets.Dict(allow_none=True, default_value=None, read_only=True).tag(sync=True)
 
     # Name of the built script, without its folder.
     _script = "widget.js"
@@ -55,13 +53,11 @@ class SessionWidget(anywidget.AnyWidget):
         opened = open_store(store)
         self._reader = SessionReader(opened, session_id)
         self._stream: CommStream | None = None
-        server = find_parent_server()
         self.set_trait("session_id", session_id)
         self.set_trait("store_id", opened.store_id)
-        self.set_trait("server", server)
         super().__init__(_esm=script, **traits)
         owned = opened if store is None or isinstance(store, (str, os.PathLike)) else None
-        self._begin(owned, eager=server is None)
+        self._begin(owned, eager=not has_parent_server())
 
     @property
     def _shown(self) -> tuple[str, bool]:

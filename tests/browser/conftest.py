@@ -34,8 +34,9 @@ def jp_server_cleanup() -> None:
     """Keep away what needs that loop; the servers here are processes of their own."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Give a module its Chromium; Playwright's loop runs in this thread as long, and no test elsewhere could have its own."""
     installed = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     with sync_playwright() as playwright:
         # None: the browser that `playwright install chromium` has put in its place.

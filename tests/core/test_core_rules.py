@@ -13,7 +13,7 @@ from forge_widgets.core.attempts import choose_attempt, split_at_starts
 from forge_widgets.core.document import event_message, iso_time, parse_time, progress_document, session_joined
 from forge_widgets.core.eta import estimate, overall_total
 from forge_widgets.core.events import Body, Event, Producer, Record
-from forge_widgets.core.liveness import Heartbeat, is_live, lost_key, lost_producer
+from forge_widgets.core.liveness import Arrears, Heartbeat, arrears, connection_lost, is_live, lost_producer
 from forge_widgets.core.state import Pace, State, fold
 from forge_widgets.core.steps import block_of
 
@@ -70,7 +70,19 @@ def test_a_training_is_lost_when_none_of_its_producers_is_left() -> None:
     gone = [beat(), beat(producer="q", beat=101.0), beat(producer="old", attempt=1, beat=500.0)]
     assert lost_producer(RUNNING, gone, 200.0, lambda _: None) == gone[1]
     assert lost_producer(RUNNING, [*gone, beat(producer="r")], 200.0, lambda b: b.producer == "r") is None
-    assert lost_key(gone[1]) == lost_key(beat(producer="q", beat=999.0))
+    said, again = connection_lost(gone[1], 200.0), connection_lost(beat(producer="q", beat=999.0), 201.0)
+    assert (said.event_type, said.key) == ("connection_lost", again.key)
+
+
+def test_what_producers_could_not_save_is_added_up_over_the_attempt_and_those_that_have_none_yet() -> None:
+    told = [
+        beat(unsaved=3),
+        beat(unsaved=4, reason="full", attempt=0),
+        beat(unsaved=9, reason="old", attempt=1),
+        beat(),
+    ]
+    assert arrears(told, 2) == Arrears(7, "full")
+    assert arrears([], 2) == Arrears()
 
 
 @pytest.mark.parametrize("state", [State(attempt=2, status="completed"), State(attempt=2, status="running", lost=True)])

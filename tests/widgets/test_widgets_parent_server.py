@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from forge_widgets.widgets.parent_server import find_parent_server
+from forge_widgets.widgets.parent_server import has_parent_server
 
 
 @pytest.fixture
@@ -18,23 +18,20 @@ def described(jupyter_home: Path) -> Path:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('{"base_url": "/user/ada/", "token": "secret"}', {"baseUrl": "/user/ada/"}),
-        ('{"base_url": "http://elsewhere/"}', None),
-        ('{"token": "secret"}', None),
-        ("[]", None),
-        ("{half", None),
-        (None, None),
+        ('{"base_url": "/user/ada/", "token": "secret"}', True),
+        ('{"token": "secret"}', False),
+        ("[]", False),
+        ("{half", False),
+        (None, False),
     ],
 )
-def test_the_runtime_file_names_the_base_url_and_nothing_else_is_told(
-    described: Path, text: str | None, expected: dict[str, str] | None
-) -> None:
+def test_the_runtime_file_says_that_there_is_a_server(described: Path, text: str | None, expected: bool) -> None:
     if text is not None:
         described.write_text(text, "utf-8")
-    assert find_parent_server({"JPY_PARENT_PID": "4711"}) == expected
+    assert has_parent_server({"JPY_PARENT_PID": "4711"}) is expected
     described.unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("pid", ["", "../../secret", "-1"])
 def test_without_a_process_id_there_is_no_server(pid: str) -> None:
-    assert find_parent_server({"JPY_PARENT_PID": pid} if pid else {}) is None
+    assert has_parent_server({"JPY_PARENT_PID": pid} if pid else {}) is False

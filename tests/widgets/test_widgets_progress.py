@@ -74,7 +74,7 @@ def test_its_state_holds_ids_only(tmp_path: Path) -> None:
     train(tmp_path)
     state = watch("seen", store=tmp_path).get_state()
     ours = {name: value for name, value in state.items() if not name.startswith("_")}
-    expected = {"session_id": "seen", "store_id": open_store(tmp_path).store_id, "server": None}
+    expected = {"session_id": "seen", "store_id": open_store(tmp_path).store_id}
     assert {name: value for name, value in ours.items() if name not in ("layout", "tabbable", "tooltip")} == expected
 
 
