@@ -133,7 +133,7 @@ def _numbered(
     attempt = 0 if known is None else known.attempt
     bodies, sequences = [body for _, body in fresh], iter([sequence for sequence, _ in fresh])
     group = producer.group or producer.id
-    together = attempt or log.group(group)
+    together = log.group(group)
     groups = {} if together is None else {group: together}
     records: list[Record] = []
     for part in split_at_starts(bodies) if producer.bare else [bodies]:

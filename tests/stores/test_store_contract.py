@@ -247,6 +247,8 @@ def test_a_deleted_session_is_gone_and_its_name_free_again(store: Store) -> None
     assert store.heartbeats("s") == []
     assert [summary.session_id for summary in store.summaries()] == ["t"]
     after = store.append("s", batch("p", 1, steps(0, 1)))
+    store.beat("s", Heartbeat(producer="p", beat=2.0))
+    assert store.heartbeats("s") == [Heartbeat(producer="p", beat=2.0)]
     assert (after.top, after.attempt) == (1, 1)
     assert after.epoch != before.epoch
 

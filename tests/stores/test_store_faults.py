@@ -21,6 +21,8 @@ from forge_widgets.core.liveness import Heartbeat
 from forge_widgets.core.state import State
 from forge_widgets.core.subscription import SessionLog
 from forge_widgets.errors import StoreDamaged, StoreUnavailable
+from forge_widgets.stores.connections import Slot
+from forge_widgets.stores.damage import set_aside
 from forge_widgets.stores.folder import Folder
 from forge_widgets.stores.session_file import CHECKED_WHOLE_BYTES, SessionFile
 from forge_widgets.stores.sqlite import SqliteStore
@@ -397,6 +399,35 @@ def test_two_writers_that_see_damage_at_once_set_it_aside_once(closed: Path, fol
         store.close()
 
 
+def test_a_file_that_has_taken_the_damaged_ones_place_is_left_alone(sqlite: SqliteStore, folder: Path) -> None:
+    sqlite.append("s", batch("p", 1, steps(0, 5)))
+    file = sqlite._path("s")
+    set_aside(Folder(folder), Slot(), file, file.stat().st_ino + 1, StoreDamaged(str(file), "of another file"))
+    assert steps_in(sqlite) == [0, 1, 2, 3, 4]
+
+
+def test_a_log_that_is_restored_from_a_copy_under_its_reader_and_writer_is_folded_afresh(
+    sqlite: SqliteStore, tmp_path: Path
+) -> None:
+    """As ``.restore`` of SQLite's shell does it: in place, with everybody's connections open."""
+    other = SqliteStore(tmp_path / "other")
+    other.append("s", batch("q", 1, steps(90, 3)))
+    sqlite.append("s", batch("p", 1, event("training_started"), steps(0, 5)))
+    before = sqlite.version("s")
+    assert state_of(sqlite).rows == 5
+    source, target = apsw.Connection(str(other._path("s"))), apsw.Connection(str(sqlite._path("s")))
+    with target.backup("main", source, "main") as backup:
+        backup.step()
+    target.close()
+    source.close()
+    other.close()
+    assert sqlite.version("s") != before
+    assert sqlite.append("s", batch("q", 4, steps(93, 2))).top == 5
+    assert steps_in(sqlite) == [90, 91, 92, 93, 94]
+    assert state_of(sqlite).rows == 5
+    assert state_of(sqlite).value("currentStep") == 94
+
+
 def test_a_large_file_is_checked_at_its_header_and_tables_only(folder: Path) -> None:
     store = SqliteStore(folder)
     number = 0
@@ -428,6 +459,13 @@ def test_what_is_left_of_a_lost_file_does_not_get_into_its_successor(sqlite: Sql
     again.append("s", batch("q", 1, steps(50, 2)))
     assert steps_in(again) == [50, 51]
     again.close()
+    lost = folder / "sessions" / "lost.sqlite"
+    journals = [Path(f"{lost}{suffix}") for suffix in ("-wal", "-shm", "-journal")]
+    for journal in journals:
+        journal.write_bytes(kept)
+    with Folder(folder).lock():
+        Folder(folder).make_file(lost)
+    assert not any(journal.exists() for journal in journals)
 
 
 def test_a_file_whose_maker_was_killed_before_it_was_done_is_made_by_the_next(folder: Path) -> None:
@@ -479,6 +517,7 @@ def test_a_fork_waits_for_an_append_that_is_under_way(sqlite: SqliteStore, folde
     with sqlite._connections._lock:
         slot = sqlite._connections._slots["s", "write"]
     wait_until(slot.lock.locked)
+    assert slot.lock in sqlite._connections.fork_locks()
     child = os.fork()
     if child == 0:
         os._exit(0 if steps_in(sqlite) == [0, 1, 2, 3, 4] else 1)

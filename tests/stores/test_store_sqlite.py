@@ -25,6 +25,7 @@ from forge_widgets.stores.base import Store, Summary
 from forge_widgets.stores.beats import BEAT_BYTES, KEPT_S
 from forge_widgets.stores.connections import MAX_OPEN
 from forge_widgets.stores.filenames import stem_of
+from forge_widgets.stores.folder import _write_once
 from forge_widgets.stores.network_fs import is_network
 from forge_widgets.stores.sqlite import SqliteStore
 from tests.stores.batches import batch, event, recorded_steps, steps
@@ -231,6 +232,8 @@ def test_the_store_id_is_drawn_once_by_processes_at_once_and_stays(folder: Path)
     assert len(answers) == 1
     assert answers == {open_store(folder).store_id}
     assert {path.name for path in folder.iterdir()} == {"sessions", "store.json"}
+    _write_once(folder / "store.json", b"of one who comes late")
+    assert answers == {open_store(folder).store_id}
 
 
 def test_a_store_id_that_cannot_be_read_is_said(folder: Path, sqlite: SqliteStore) -> None:
