@@ -63,7 +63,9 @@ class Store(Protocol):
         """Append a producer's batch durably: when this returns it survives ``kill -9`` and a power cut.
 
         What the producer has appended before (by sequence) is passed over, an event whose key the session already has
-        too. Makes the session where there is none. Raises SequenceGap (nothing applied) and StoreUnavailable.
+        too. Makes the session where there is none. A producer that the log does not know may begin at any sequence
+        number: its log may have been lost, and a new one begun. Raises SequenceGap and StoreUnavailable; nothing is
+        applied then, and the same call may be made again.
         """
 
     def read(self, session_id: str, after: int, max_rows: int = 50_000) -> Slice | None:
