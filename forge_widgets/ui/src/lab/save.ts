@@ -10,8 +10,8 @@ const GATHER_MS = 200;
 /** Saves notebooks for their new outputs. */
 export class OutputSaver {
   readonly #wanted: () => boolean;
-  // Notebooks that will be saved, or are being saved.
-  readonly #busy = new WeakSet<NotebookPanel>();
+  // Notebooks that are being saved, and whether another output has come since that began.
+  readonly #saving = new WeakMap<NotebookPanel, { again: boolean }>();
 
   /** `wanted` says whether a person wants this at all. */
   constructor(wanted: () => boolean) {
@@ -23,16 +23,24 @@ export class OutputSaver {
     // The output is put into its notebook right after it was rendered.
     setTimeout(() => {
       const panel = output.isDisposed ? null : notebookOf(output);
-      if (panel !== null && isFresh(output)) this.#saveSoon(panel);
+      if (panel !== null && this.#wanted() && isFresh(output)) void this.#saveFor(panel);
     }, 0);
   }
 
-  #saveSoon(panel: NotebookPanel): void {
-    if (!this.#wanted() || this.#busy.has(panel)) return;
-    this.#busy.add(panel);
-    setTimeout(() => {
-      void save(panel).finally(() => this.#busy.delete(panel));
-    }, GATHER_MS);
+  async #saveFor(panel: NotebookPanel): Promise<void> {
+    const known = this.#saving.get(panel);
+    if (known !== undefined) {
+      known.again = true;
+      return;
+    }
+    const saving = { again: true };
+    this.#saving.set(panel, saving);
+    while (saving.again) {
+      await new Promise((gathered) => setTimeout(gathered, GATHER_MS));
+      saving.again = false;
+      await save(panel);
+    }
+    this.#saving.delete(panel);
   }
 }
 
@@ -40,11 +48,21 @@ export class OutputSaver {
 async function save(panel: NotebookPanel): Promise<void> {
   if (panel.isDisposed) return;
   const { context } = panel;
-  if (!context.isReady || !context.model.dirty || context.model.readOnly || !context.canSave || context.path === '') return;
+  const { model } = context;
+  if (!context.isReady || !model.dirty || model.readOnly || !context.canSave || context.path === '') return;
+  // The lab calls a notebook clean after a save, whatever was changed while the save was on its way.
+  const since = { changed: false };
+  const note = (): void => {
+    since.changed = true;
+  };
+  model.contentChanged.connect(note);
   try {
     await context.save();
   } catch (error) {
     // The lab has told the person; training and view go on.
     console.warn('The notebook was not saved for its new output.', error);
+  } finally {
+    model.contentChanged.disconnect(note);
+    if (since.changed && !model.isDisposed) model.dirty = true;
   }
 }

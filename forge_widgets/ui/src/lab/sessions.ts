@@ -82,6 +82,8 @@ class SessionTabs {
 
   #make(sessionId: string): MainAreaWidget<SessionTab> {
     const tab = new MainAreaWidget({ content: new SessionTab(sessionId, this.#server) });
+    // There is nothing in it.
+    tab.toolbar.hide();
     tab.id = `forge-widgets-session-${sessionId}`;
     tab.title.label = sessionId;
     tab.title.caption = `Training session ${sessionId}`;
