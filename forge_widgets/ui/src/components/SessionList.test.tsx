@@ -86,6 +86,11 @@ it('groups sessions by whether they run and when they did', async () => {
   expect(words[4]).toContain('3 d ago');
 });
 
+it('does not promise a time to a run that was not heard of for long', async () => {
+  const host = await show({ sessions: [row('a', 'running', 300)] });
+  expect(host.querySelector('.forge-row-time')?.textContent).toBe('5 min ago');
+});
+
 it('opens a session by its button, and marks the one that is open', async () => {
   const opened: string[] = [];
   const host = await show({ sessions: [row('a', 'running', 1), row('b', 'running', 1)] }, (id) => opened.push(id));

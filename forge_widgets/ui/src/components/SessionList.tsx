@@ -12,6 +12,8 @@ import { useNow } from './usesession';
 import { agoWords, sentence } from './words';
 
 const RECENT_S = 24 * 3600;
+/** A run that was not heard of for this long has no time left that one could believe: the row says since when. */
+const QUIET_S = 30;
 const COPIED_MS = 2000;
 
 const EXAMPLE = `import forge_widgets as forge
@@ -65,7 +67,8 @@ interface RowProps {
 function Row({ session, now, onOpen, open }: RowProps): JSX.Element {
   const going = isGoing(session);
   const share = shareOf(session);
-  const time = going ? leftOf(session) : agoWords(now - session.updatedAt);
+  const quiet = now - session.updatedAt;
+  const time = going && quiet < QUIET_S ? leftOf(session) : agoWords(quiet);
   return (
     <li>
       <button
