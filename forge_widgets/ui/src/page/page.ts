@@ -5,13 +5,14 @@ import { createElement } from 'react';
 import { asSocket, serverAccess } from '../components/access';
 import { adoptStyles, mount } from '../components/mount';
 import { SessionsPoll } from '../components/sessions';
+import chartCss from '../../style/chart.css';
 import css from '../../style/forge.css';
 import listCss from '../../style/list.css';
 import { Page } from './Page';
 import pageCss from './page.css';
 
 function open(host: HTMLElement): void {
-  adoptStyles(host, css + listCss + pageCss, 'forge-widgets-style');
+  adoptStyles(host, css + chartCss + listCss + pageCss, 'forge-widgets-style');
   // The page lies at PREFIX, so everything else is found beside it.
   const root = new URL('./', document.baseURI);
   // The server has taken the token out of the address and given a cookie for it.

@@ -53,7 +53,9 @@ it('follows another session when Python names another', async () => {
 it('brings its styles once, however many there are', () => {
   const els = [0, 1, 2].map(() => document.body.appendChild(document.createElement('div')));
   const ends = els.map((el) => render(widget, model(), el));
-  expect(document.querySelectorAll('#forge-widgets-style').length).toBe(1);
+  for (const id of ['forge-widgets-style', 'forge-widgets-chart-style']) {
+    expect(document.querySelectorAll(`#${id}`).length).toBe(1);
+  }
   for (const end of ends) end();
 });
 

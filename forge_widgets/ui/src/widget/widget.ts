@@ -5,11 +5,13 @@ import { createElement } from 'react';
 
 import { Dashboard } from '../components/Dashboard';
 import { adoptStyles, mount } from '../components/mount';
+import chartCss from '../../style/chart.css';
 import css from '../../style/forge.css';
 import { followSession, type SessionTraits } from './model';
 
 const render: Render<SessionTraits> = ({ model, el }) => {
   adoptStyles(el, css, 'forge-widgets-style');
+  adoptStyles(el, chartCss, 'forge-widgets-chart-style');
   return followSession(model, (stream) => mount(el, createElement(Dashboard, { stream })));
 };
 
