@@ -129,10 +129,12 @@ def _metrics(given: Any, limits: Limits) -> Metrics:
         raise InvalidInput(
             f"{len(given)} are too many", where="metrics", expected=f"at most {limits.max_metrics} metrics"
         )
-    return {wire_name(_encodable(name)): _metric(name, value) for name, value in given.items()}
+    named = [(_encodable(name), value) for name, value in given.items()]
+    return {wire_name(name): _metric(name, value) for name, value in named}
 
 
 def _encodable(name: str) -> str:
+    """Replace lone surrogates: neither a store nor an answer that names the metric could carry them."""
     return name.encode("utf-8", "replace").decode("utf-8")
 
 

@@ -59,6 +59,7 @@ def test_an_odd_but_valid_session_id_is_a_session(mount: Mount, harmless: str) -
         ('{"metrics": {"loss": -1e400}}', 422, "body"),
         ('{"metrics": {"loss": ' + "9" * 5_000 + "}}", 422, "body"),
         ('{"metrics": {"": 1}}', 422, "metrics"),
+        ('{"metrics": {"\\ud800": "0.5"}}', 422, "metrics.?"),
         ('{"metrics": {"a\\u0000b": 1}}', 422, "metrics"),
         (json.dumps({"metrics": {"n" * 201: 1}}), 422, "metrics"),
         (json.dumps({"metrics": {f"m{number}": 1 for number in range(10_000)}}), 422, "metrics"),
