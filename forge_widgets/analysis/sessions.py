@@ -14,7 +14,7 @@ from msgspec import Struct
 from forge_widgets.analysis.history import moment
 from forge_widgets.analysis.reading import StoreLike, opened
 from forge_widgets.core.document import metrics_of
-from forge_widgets.core.eta import Estimate, estimate, overall_total
+from forge_widgets.core.eta import Estimate, time_left
 from forge_widgets.core.events import STATUSES, Status
 from forge_widgets.core.liveness import lost_producer
 from forge_widgets.errors import InvalidInput
@@ -74,8 +74,6 @@ def sessions(*, status: Status | None = None, limit: int | None = None, store: S
 
 def _info(store: Store, summary: Summary, now: float) -> SessionInfo:
     state = summary.state
-    running = state.status == "running"
-    total = overall_total(state.value("totalSteps"), state.value("totalModels"))
     lost = state.lost or lost_producer(state, store.heartbeats(summary.session_id), now, process_alive) is not None
     return SessionInfo(
         session_id=summary.session_id,
@@ -87,5 +85,5 @@ def _info(store: Store, summary: Summary, now: float) -> SessionInfo:
         metrics=metrics_of(state),
         rows=state.rows,
         error=state.error,
-        left=estimate(state.pace, total) if running and not lost else None,
+        left=None if lost else time_left(state),
     )

@@ -5,12 +5,13 @@ Pure. The TypeScript client estimates the same way (ui/src/stream/eta.ts); tests
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
 from msgspec import Struct
 
-from forge_widgets.core.state import Pace
+from forge_widgets.core.state import Pace, State
 
 MIN_SAMPLES = 3
 
@@ -26,9 +27,30 @@ class Estimate(Struct, frozen=True, rename="camel"):
     high: float
 
 
-def overall_total(total_steps: float, total_models: float) -> float:
-    """Return the steps of all models together."""
-    return total_steps * max(1.0, total_models)
+def overall_total(state: State) -> float | None:
+    """Return the steps of all models together; None where nobody said how many there are."""
+    if "totalSteps" not in state.metrics:
+        return None
+    models = state.value("totalModels" if "totalModels" in state.metrics else "currentModel")
+    total = state.value("totalSteps") * max(1.0, models)
+    return total if 0 < total < math.inf else None
+
+
+def progress_share(state: State) -> float | None:
+    """Return how much of all models' steps is done, 0 to 1; None where no total is known."""
+    if state.status == "completed":
+        return 1.0
+    total = overall_total(state)
+    if total is None:
+        return None
+    done = (state.value("currentModel") - 1) * state.value("totalSteps") + state.value("currentStep")
+    return None if math.isnan(done) else min(1.0, max(0.0, done / total))
+
+
+def time_left(state: State) -> Estimate | None:
+    """Estimate what is left of a running training; None where it is over, or its length or pace is not known."""
+    total = overall_total(state)
+    return None if state.status != "running" or total is None else estimate(state.pace, total)
 
 
 def estimate(pace: Sequence[Pace], total: float) -> Estimate | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from forge_widgets.core.document import Json, metrics_of
-from forge_widgets.core.eta import estimate, overall_total
+from forge_widgets.core.eta import progress_share, time_left
 from forge_widgets.core.metrics import split_nonfinite
 from forge_widgets.server.documents import times_of
 from forge_widgets.server.pool import StorePool
@@ -46,7 +46,7 @@ def _failed(reading: asyncio.Task[list[Summary]]) -> bool:
 def list_entry(summary: Summary, connections: int) -> Json:
     """Build a session's entry of a list: the contract's fields, and those of docs/PROTOCOL.md."""
     state = summary.state
-    left = estimate(state.pace, overall_total(state.value("totalSteps"), state.value("totalModels")))
+    left = time_left(state)
     metrics, nonfinite = split_nonfinite(metrics_of(state))
     entry: Json = {
         "sessionId": summary.session_id,
@@ -58,6 +58,8 @@ def list_entry(summary: Summary, connections: int) -> Json:
         "attempt": state.attempt,
         "lost": state.lost,
         "error": state.error,
+        "recorded": sorted(state.metrics),
+        "progress": progress_share(state),
         "secondsLeft": None if left is None else left.seconds,
         "stepsPerSecond": None if left is None else left.steps_per_second,
     }

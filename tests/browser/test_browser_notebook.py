@@ -90,8 +90,9 @@ def test_a_saved_notebook_without_a_kernel_shows_what_was_recorded(server: Jupyt
     outputs = [output for cell in json.loads(path.read_text())["cells"] for output in cell["outputs"]]
     assert sum(SESSION_MIME in output["data"] for output in outputs if "data" in output) == 2
     # As if it came from elsewhere: no kernel here can run it.
-    later = path.read_text().replace('"name": "python3"', '"name": "julia-1.99"')
-    path.with_stem(f"{name}-later").write_text(later)
+    saved = json.loads(path.read_text())
+    saved["metadata"] = {"kernelspec": {"name": "julia-1.99", "display_name": "Julia 1.99", "language": "julia"}}
+    path.with_stem(f"{name}-later").write_text(json.dumps(saved))
     page.open(server, f"{name}-later.ipynb", kernel=False)
     page.page.get_by_role("button", name="No Kernel", exact=True).click()
     page.expect_text("completed")
@@ -122,14 +123,14 @@ def test_an_interrupted_cell_that_is_run_again_is_a_second_attempt_and_the_view_
 
 
 def test_with_the_socket_blocked_it_goes_on_by_polling(
-    lab: JupyterServer, page: NotebookPage, context: BrowserContext
+    server: JupyterServer, page: NotebookPage, context: BrowserContext
 ) -> None:
     def refuse(socket: WebSocketRoute) -> None:
         socket.close(code=4400)
 
     context.route_web_socket(re.compile(r"/forge/ws/"), refuse)
-    lab.write_notebook("polling.ipynb", training("polling"))
-    page.open(lab, "polling.ipynb")
+    server.write_notebook("polling.ipynb", training("polling"))
+    page.open(server, "polling.ipynb")
     page.run_cell()
     page.expect_step_above(page_step_when_loaded(page))
     page.expect_text("polling")

@@ -11,10 +11,10 @@ import pytest
 from forge_widgets import errors
 from forge_widgets.core.attempts import choose_attempt, split_at_starts
 from forge_widgets.core.document import event_message, iso_time, parse_time, progress_document, session_joined
-from forge_widgets.core.eta import estimate, overall_total
+from forge_widgets.core.eta import estimate, overall_total, progress_share, time_left
 from forge_widgets.core.events import Body, Event, Producer, Record
 from forge_widgets.core.liveness import Arrears, Heartbeat, arrears, connection_lost, is_live, lost_producer
-from forge_widgets.core.state import Pace, State, fold
+from forge_widgets.core.state import NEVER, Metric, Pace, State, fold
 from forge_widgets.core.steps import block_of
 
 START = Event(event_type="training_started", timestamp=1.0)
@@ -96,7 +96,7 @@ def test_a_client_without_heartbeats_is_never_missed() -> None:
 
 def test_the_estimate_is_what_is_left_at_the_pace_so_far_with_a_range() -> None:
     pace = [Pace(0.0, 0.0), Pace(1.0, 10.0), Pace(2.0, 30.0), Pace(3.0, 40.0), Pace(4.0, 40.0)]
-    left = estimate(pace, overall_total(50, 2))
+    left = estimate(pace, 100)
     assert left is not None
     assert (left.steps_per_second, left.seconds) == (10.0, 6.0)
     assert left.low <= left.seconds <= left.high
@@ -116,6 +116,42 @@ def test_the_estimate_is_what_is_left_at_the_pace_so_far_with_a_range() -> None:
 )
 def test_without_movement_there_is_no_estimate(pace: list[Pace]) -> None:
     assert estimate(pace, 100) is None
+
+
+def stepped(status: Any = "running", **metrics: float) -> State:
+    pace = tuple(Pace(float(second), 10.0 * second) for second in range(5))
+    return State(status=status, pace=pace, metrics={name: Metric(value, NEVER) for name, value in metrics.items()})
+
+
+def test_progress_and_what_is_left_are_known_only_where_somebody_said_how_much_there_is() -> None:
+    two = stepped(totalSteps=50.0, totalModels=2.0, currentModel=2.0, currentStep=25.0)
+    assert (overall_total(two), progress_share(two)) == (100, 0.75)
+    left = time_left(two)
+    assert left is not None
+    assert left.seconds == 6.0
+    unsaid = stepped(currentStep=25.0)
+    assert (overall_total(unsaid), progress_share(unsaid), time_left(unsaid)) == (None, None, None)
+    third = stepped(totalSteps=50.0, currentModel=3.0, currentStep=50.0)
+    assert (overall_total(third), progress_share(third)) == (150, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("state", "share"),
+    [
+        (stepped("completed"), 1.0),
+        (stepped(totalSteps=0.0), None),
+        (stepped(totalSteps=math.inf), None),
+        (stepped(totalSteps=10.0, currentStep=math.nan), None),
+        (stepped(totalSteps=10.0, currentStep=99.0), 1.0),
+        (stepped(totalSteps=10.0, currentStep=-1.0), 0.0),
+    ],
+)
+def test_a_share_stays_within_its_bounds(state: State, share: float | None) -> None:
+    assert progress_share(state) == share
+
+
+def test_a_training_that_is_over_has_nothing_left() -> None:
+    assert time_left(stepped("completed", totalSteps=10.0)) is None
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import TextIO
 
 from forge_widgets.cli import words
 from forge_widgets.cli.demo.child import Child
-from forge_widgets.core.eta import estimate, overall_total
+from forge_widgets.core.eta import progress_share, time_left
 from forge_widgets.core.state import State
 from forge_widgets.stores.base import Store
 
@@ -67,8 +67,7 @@ def progress_line(state: State, *, unicode: bool) -> str:
     """Write a state as one line: model, bar, step, loss, held-out accuracy, pace and what is left."""
     step, steps = state.value("currentStep"), state.value("totalSteps")
     model, models = state.value("currentModel"), state.value("totalModels")
-    total = overall_total(steps, models)
-    done = min(1.0, max(0.0, ((model - 1) * steps + step) / total)) if total > 0 else 0.0
+    done = progress_share(state) or 0.0
     parts = [
         f"model {words.number(model)} of {words.number(models)} {_bar(done, unicode=unicode)} {100 * done:3.0f} %",
         f"step {words.number(step)} of {words.number(steps)}",
@@ -77,8 +76,8 @@ def progress_line(state: State, *, unicode: bool) -> str:
         parts.append(f"loss {words.number(state.value('loss'))}")
     if "accuracy" in state.metrics:
         parts.append(f"held-out {100 * state.value('accuracy'):.0f} %")
-    left = estimate(state.pace, total)
-    if left is not None and state.status == "running":
+    left = time_left(state)
+    if left is not None:
         parts.append(f"{words.number(left.steps_per_second)} steps/s")
         parts.append(f"~ {words.duration(left.seconds)} left")
     if state.status not in ("running", "waiting"):

@@ -31,7 +31,9 @@ const METRICS = { loss: 0.184, currentStep: 450, totalSteps: 1000, currentModel:
 
 function row(sessionId: string, status: string, agoS: number, more: object = {}): object {
   const lastUpdate = new Date((NOW_S - agoS) * 1000).toISOString();
-  return { sessionId, status, lastUpdate, metrics: METRICS, secondsLeft: 720, lost: false, error: '', ...more };
+  const recorded = Object.keys(METRICS);
+  const known = { metrics: METRICS, recorded, progress: 1450 / 3000, secondsLeft: 720, lost: false, error: '' };
+  return { sessionId, status, lastUpdate, ...known, ...more };
 }
 
 let server = new ListServer();

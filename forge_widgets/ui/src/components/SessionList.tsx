@@ -2,7 +2,7 @@
 // must never ask a server itself. Called by the side panel and the stand-alone page.
 import { useEffect, useRef, useState, useSyncExternalStore, type JSX } from 'react';
 
-import { formatDuration, formatPercent } from '../stream';
+import { formatCount, formatDuration, formatPercent } from '../stream';
 import { metricText } from './metricwords';
 import { Notice } from './Notice';
 import type { SessionsPoll, SessionSummary } from './sessions';
@@ -66,7 +66,6 @@ interface RowProps {
 
 function Row({ session, now, onOpen, open }: RowProps): JSX.Element {
   const going = isGoing(session);
-  const share = shareOf(session);
   const quiet = now - session.updatedAt;
   const time = going && quiet < QUIET_S ? leftOf(session) : agoWords(quiet);
   return (
@@ -82,7 +81,7 @@ function Row({ session, now, onOpen, open }: RowProps): JSX.Element {
       >
         <StatusMark kind={kindOf(session)} />
         <span className="forge-row-name">{session.sessionId}</span>
-        <span>{going && Number.isFinite(share) ? formatPercent(share) : ''}</span>
+        <span>{going && session.progress !== null ? formatPercent(session.progress) : ''}</span>
         <span className="forge-row-time">{time}</span>
         <span className="forge-row-detail">{detailOf(session)}</span>
         {session.losses.length > 1 && <SparkLine values={session.losses} className="forge-model-0" />}
@@ -159,11 +158,6 @@ function kindOf({ status, lost }: SessionSummary): MarkKind {
   }
 }
 
-function shareOf({ metrics }: SessionSummary): number {
-  const { totalSteps = NaN, totalModels = 1, currentModel = 1, currentStep = NaN } = metrics;
-  return Math.min(1, ((currentModel - 1) * totalSteps + currentStep) / (totalSteps * Math.max(1, totalModels)));
-}
-
 function leftOf({ status, secondsLeft }: SessionSummary): string {
   if (status !== 'running') return status;
   return secondsLeft === null ? '' : formatDuration(secondsLeft);
@@ -176,6 +170,7 @@ function detailOf(session: SessionSummary): string {
   const parts = [lost ? 'connection lost' : status === 'running' ? '' : status];
   const { totalModels = 1, currentModel = 1 } = metrics;
   if (totalModels > 1) parts.push(`model ${currentModel}/${totalModels}`);
-  parts.push(`loss ${metricText('loss', metrics['loss'])}`);
+  if (session.recorded.has('loss')) parts.push(`loss ${metricText('loss', metrics['loss'])}`);
+  else if (session.recorded.has('currentStep')) parts.push(`step ${formatCount(metrics['currentStep'] ?? 0)}`);
   return parts.filter(Boolean).join(' · ');
 }

@@ -12,6 +12,10 @@ export interface SessionSummary {
   /** Seconds since the epoch; 0 where unknown. */
   readonly updatedAt: number;
   readonly metrics: Readonly<Record<string, number>>;
+  /** The names of the metrics that somebody recorded; the others are the contract's defaults. */
+  readonly recorded: ReadonlySet<string>;
+  /** How much of all steps is done, 0 to 1; null where no total is known. */
+  readonly progress: number | null;
   readonly secondsLeft: number | null;
   /** Its loss as this list saw it come, oldest first, at most SPARK_VALUES. */
   readonly losses: readonly number[];
@@ -124,13 +128,15 @@ function parseSession(sessionId: string, row: Readonly<Record<string, unknown>>)
     error: typeof row['error'] === 'string' ? row['error'] : '',
     updatedAt: Number.isFinite(updatedAt) ? updatedAt : 0,
     metrics: isRecord(row['metrics']) ? numbersOf(row['metrics']) : {},
+    recorded: new Set(Array.isArray(row['recorded']) ? row['recorded'].map(String) : []),
+    progress: typeof row['progress'] === 'number' ? row['progress'] : null,
     secondsLeft: typeof row['secondsLeft'] === 'number' ? row['secondsLeft'] : null,
     losses: [],
   };
 }
 
 function withLosses(session: SessionSummary, before: readonly number[] = []): SessionSummary {
-  const loss = session.metrics['loss'];
+  const loss = session.recorded.has('loss') ? session.metrics['loss'] : undefined;
   if (loss === undefined || loss === before.at(-1)) return { ...session, losses: before };
   return { ...session, losses: [...before.slice(1 - SPARK_VALUES), loss] };
 }

@@ -35,23 +35,25 @@ export function estimate(pace: readonly Pace[], total: number): Estimate | null 
   };
 }
 
-/** Return the steps of all models together. */
+/** Return the steps of all models together; NaN where nobody said how many there are. */
 export function overallTotal(state: State): number {
-  return metricValue(state, 'totalSteps') * Math.max(1, metricValue(state, 'totalModels'));
+  if (!state.metrics.has('totalSteps')) return NaN;
+  const models = metricValue(state, state.metrics.has('totalModels') ? 'totalModels' : 'currentModel');
+  return metricValue(state, 'totalSteps') * Math.max(1, models);
 }
 
 /** Return how much of all models' steps is done, 0 to 1; NaN where no total is known. */
 export function progressShare(state: State): number {
   if (state.status === 'completed') return 1;
   const total = overallTotal(state);
-  if (!(total > 0)) return NaN;
+  if (!(total > 0 && total < Infinity)) return NaN;
   return Math.min(1, Math.max(0, overallSteps(state.metrics) / total));
 }
 
 /** Estimate what is left of the training that a state is of; null where it is over or its pace is unknown. */
 export function timeLeft(state: State): Estimate | null {
-  if (state.status !== 'running') return null;
-  return estimate(state.pace, overallTotal(state));
+  const total = overallTotal(state);
+  return state.status === 'running' && total > 0 && total < Infinity ? estimate(state.pace, total) : null;
 }
 
 /** Return the steps a second from sample to sample where it went forward, slowest first. */

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { CursorClient } from './cursor';
 import { progressShare, timeLeft } from './eta';
 import { liveness } from './liveness';
-import { emptyState } from './state';
+import { emptyState, type State } from './state';
 import type { Pace, State } from './state';
 import type { SessionView } from './view';
 
@@ -92,15 +92,23 @@ describe('liveness', () => {
 
 describe('progress', () => {
   it('is the share of all models’ steps', () => {
-    const stamp = [1, 'p', 1] as const;
-    const metrics = new Map([['currentStep', [450, stamp]], ['currentModel', [2, stamp]]] as const);
-    expect(progressShare({ ...emptyState(), metrics })).toBeCloseTo(1450 / 3000);
+    const at = (values: Record<string, number>): State => {
+      const metrics = Object.entries(values).map(([name, value]) => [name, [value, [1, 'p', 1]]] as const);
+      return { ...emptyState(), metrics: new Map(metrics) };
+    };
+    const place = { currentStep: 450, currentModel: 2 };
+    expect(progressShare(at({ ...place, totalSteps: 1000, totalModels: 3 }))).toBeCloseTo(1450 / 3000);
+    expect(progressShare(at({ ...place, totalSteps: 1000 }))).toBeCloseTo(1450 / 2000);
+    // The contract's default of 1,000 steps is nobody's word.
+    expect(progressShare(at(place))).toBeNaN();
+    expect(progressShare(at({ totalSteps: 0 }))).toBeNaN();
     expect(progressShare({ ...emptyState(), status: 'completed' })).toBe(1);
-    expect(progressShare({ ...emptyState(), metrics: new Map([['totalSteps', [0, stamp]]]) })).toBeNaN();
   });
 
   it('has an estimate only of what runs', () => {
-    const { state } = viewOf(running(5, 0));
+    const { state: unbounded } = viewOf(running(5, 0));
+    expect(timeLeft(unbounded)).toBeNull();
+    const state = { ...unbounded, metrics: new Map([...unbounded.metrics, ['totalSteps', [1000, [1, 'p', 1]]]] as const) };
     expect(timeLeft(state)?.stepsPerSecond).toBeCloseTo(5);
     expect(timeLeft({ ...state, status: 'paused' })).toBeNull();
   });
