@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { CursorClient } from './cursor';
 import { progressShare, timeLeft } from './eta';
 import { liveness } from './liveness';
-import { emptyState, type State } from './state';
+import { emptyState } from './state';
 import type { Pace, State } from './state';
 import type { SessionView } from './view';
 
