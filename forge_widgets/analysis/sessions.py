@@ -16,10 +16,9 @@ from forge_widgets.analysis.reading import StoreLike, opened
 from forge_widgets.core.document import metrics_of
 from forge_widgets.core.eta import Estimate, time_left
 from forge_widgets.core.events import STATUSES, Status
-from forge_widgets.core.liveness import lost_producer
 from forge_widgets.errors import InvalidInput
-from forge_widgets.stores.base import Store, Summary
-from forge_widgets.stores.processes import process_alive
+from forge_widgets.stores.base import Summary
+from forge_widgets.stores.missed import summaries_now
 
 
 class SessionInfo(Struct, frozen=True, kw_only=True):
@@ -67,23 +66,21 @@ def sessions(*, status: Status | None = None, limit: int | None = None, store: S
     if limit is not None and limit < 1:
         raise InvalidInput(f"{limit!r} is no limit", where="limit", expected="1 or more, or None for all")
     with opened(store) as source:
-        kept = [found for found in source.summaries() if status is None or found.state.status == status]
-        now = time.time()
-        return [_info(source, found, now) for found in kept[:limit]]
+        found = summaries_now(source, time.time())
+        return [_info(summary) for summary in found if status is None or summary.state.status == status][:limit]
 
 
-def _info(store: Store, summary: Summary, now: float) -> SessionInfo:
+def _info(summary: Summary) -> SessionInfo:
     state = summary.state
-    lost = state.lost or lost_producer(state, store.heartbeats(summary.session_id), now, process_alive) is not None
     return SessionInfo(
         session_id=summary.session_id,
         status=state.status,
-        lost=lost,
+        lost=state.lost,
         attempt=state.attempt,
         created_at=moment(summary.created_at),
         updated_at=moment(summary.updated_at),
         metrics=metrics_of(state),
         rows=state.rows,
         error=state.error,
-        left=None if lost else time_left(state),
+        left=None if state.lost else time_left(state),
     )

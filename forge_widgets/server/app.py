@@ -106,7 +106,7 @@ def open_context(
         store=opened,
         pool=pool,
         hub=Hub(reading),
-        listing=Listing(opened, pool, limits.list_s),
+        listing=Listing(opened, pool, clock, limits.list_s),
         limits=limits,
         clock=clock,
         producer=producer,

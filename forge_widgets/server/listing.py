@@ -6,6 +6,7 @@ REST handlers call it. A write through this server makes the next list a new one
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from forge_widgets.core.document import Json, metrics_of
 from forge_widgets.core.eta import progress_share, time_left
@@ -13,13 +14,15 @@ from forge_widgets.core.metrics import split_nonfinite
 from forge_widgets.server.documents import times_of
 from forge_widgets.server.pool import StorePool
 from forge_widgets.stores.base import Store, Summary
+from forge_widgets.stores.missed import summaries_now
 
 
 class Listing:
     """A store's summaries, shared by all requests of a while."""
 
-    def __init__(self, store: Store, pool: StorePool, good_for_s: float) -> None:
+    def __init__(self, store: Store, pool: StorePool, clock: Callable[[], float], good_for_s: float) -> None:
         self._store = store
+        self._clock = clock
         self._pool = pool
         self._good_for_s = good_for_s
         self._reading: asyncio.Task[list[Summary]] | None = None
@@ -30,7 +33,7 @@ class Listing:
         loop = asyncio.get_running_loop()
         if self._reading is None or loop.time() - self._read_at >= self._good_for_s or _failed(self._reading):
             self._read_at = loop.time()
-            self._reading = loop.create_task(self._pool.run(self._store.summaries))
+            self._reading = loop.create_task(self._pool.run(lambda: summaries_now(self._store, self._clock())))
         # A requester that goes away must not take the list from the others.
         return await asyncio.shield(self._reading)
 

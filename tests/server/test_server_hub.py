@@ -192,6 +192,16 @@ def test_a_training_that_lives_or_whose_process_is_unknown_here_is_not_missed(
     assert lost_events(watchful, "a") == 0
 
 
+def test_a_list_shows_a_training_as_lost_although_nobody_watches_it(tmp_path: Path) -> None:
+    with standalone(tmp_path / "store", limits=FAST) as mount:
+        for name, pid in (("gone", gone_process()), ("here", os.getpid())):
+            mount.append(name, event("training_started"))
+            mount.context.store.beat(name, beat_of(pid))
+        listed = {entry["sessionId"]: entry for entry in mount.get("/api/sessions").json()["sessions"]}
+        assert {name: entry["lost"] for name, entry in listed.items()} == {"gone": True, "here": False}
+        assert lost_events(mount, "gone") == 0
+
+
 # --- sessions that go and come -------------------------------------------------------------------
 
 

@@ -200,6 +200,7 @@ def test_sessions_are_listed_newest_update_first(mount: Mount, new_id: Callable[
     assert (entry["lastUpdate"], entry["createdAt"]) == ("2192-01-01T00:00:00.000Z", "2192-01-01T00:00:00.000Z")
     assert entry.items() >= {"attempts": 1, "attempt": 1, "lost": False, "error": "", "secondsLeft": None}.items()
     assert entry["metrics"]["loss"] == 1.0
+    assert (entry["recorded"], entry["progress"]) == (["loss", "perplexity"], None)
 
 
 def test_status_and_limit_narrow_the_list(mount: Mount, new_id: Callable[[], str]) -> None:

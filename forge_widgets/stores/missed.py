@@ -1,0 +1,26 @@
+"""The sessions of a store as they are now: a training that went without a word is lost before anybody has recorded that.
+
+Lists of server and analysis ask here. Appends nothing: a reader that watches a session does that.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from forge_widgets.core.liveness import lost_producer
+from forge_widgets.stores.base import Store, Summary
+from forge_widgets.stores.processes import process_alive
+
+
+def summaries_now(store: Store, now: float) -> list[Summary]:
+    """List the sessions, newest update first; ``now`` in seconds since the epoch. Raises StoreUnavailable."""
+    return [_as_it_is(store, summary, now) for summary in store.summaries()]
+
+
+def _as_it_is(store: Store, summary: Summary, now: float) -> Summary:
+    state = summary.state
+    # Heartbeats are asked for only where somebody should be there.
+    if state.status not in ("running", "paused") or state.lost:
+        return summary
+    lost = lost_producer(state, store.heartbeats(summary.session_id), now, process_alive)
+    return summary if lost is None else replace(summary, state=replace(state, lost=True))
