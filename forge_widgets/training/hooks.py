@@ -84,7 +84,7 @@ class ProgressHooks:
         """
         try:
             self._used = True
-            model = None if model_idx is None else model_idx + 1
+            model = None if model_idx is None else _from_one(model_idx)
             self._run.add_row(step, loss, model, total_steps, total_models, metrics)
         except Exception:  # as in _never_raises, without the cost of a second call in the loop
             logger.warning("%s: emit_step_update is not recorded", self.session_id, exc_info=True)
@@ -93,8 +93,9 @@ class ProgressHooks:
     def emit_model_completed(self, model_idx: int, final_loss: Any = None, **metrics: Any) -> None:
         """Record that a model is trained; ``model_idx`` counts from 0, ``final_loss`` becomes the session's loss."""
         self._used = True
-        given = {"current_model": model_idx + 1, "loss": final_loss, **metrics}
-        self._run.add_event("model_completed", given, message=f"Model {model_idx + 1} completed")
+        model = _from_one(model_idx)
+        given = {"current_model": model, "loss": final_loss, **metrics}
+        self._run.add_event("model_completed", given, message=f"Model {model} completed")
 
     @_never_raises
     def emit_phase_completed(self, phase_name: str, **metrics: Any) -> None:
@@ -122,6 +123,14 @@ class ProgressHooks:
         previous = self._run
         self._run = Run(self.session_id, store=self._store)
         previous.close()
+
+
+def _from_one(model_idx: Any) -> Any:
+    """Count a model from 1; what can't be counted is left as it is, for the run to refuse."""
+    try:
+        return model_idx + 1
+    except Exception:  # noqa: BLE001  # a user's object may raise anything; the rest of the step must be recorded
+        return model_idx
 
 
 def create_progress_hooks(session_id: str, *, store: StoreLike = None, resume: bool = False) -> ProgressHooks:

@@ -97,6 +97,8 @@ class Run:
     ) -> None:
         """Take one step as it is now: what hooks and ``log`` have in common."""
         moment = time.monotonic()
+        if type(step) is not int:
+            step = self._captured("currentStep", step)
         if type(loss) is not float:
             loss = self._captured("loss", loss)
         for name, value in metrics.items():
@@ -215,9 +217,16 @@ def run(
 def describe(error: object) -> str:
     """Say an error in words: ``ValueError: text`` for an exception, text as it is."""
     if isinstance(error, BaseException):
-        text = str(error)
+        text = _text(error)
         return f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return str(error)
+    return _text(error)
+
+
+def _text(said: object) -> str:
+    try:
+        return str(said)
+    except Exception:  # noqa: BLE001  # an error that can't be written must not take the place of the one that is told
+        return f"a {type(said).__name__} that has no text"
 
 
 def _check_total(name: str, total: object) -> None:

@@ -20,6 +20,9 @@ def capture(value: Any) -> Any:
     kind = type(value)
     if kind is float or kind is int:
         return value
+    if isinstance(value, float):
+        # NumPy's float64 is one: a loop's commonest scalar, without the questions below.
+        return float(value)
     if value is None or isinstance(value, (str, bytes)):
         raise NotANumber(f"{_shown(value)} is no number")
     if hasattr(value, "detach") and hasattr(value, "clone"):
@@ -36,19 +39,18 @@ def number(captured: Any) -> float:
         if isinstance(plain, (str, bytes, complex)):
             raise TypeError
         return float(plain)
-    except (TypeError, ValueError, RuntimeError):
-        raise NotANumber(f"{_shown(captured)} is no number") from None
     except OverflowError:
         return float("inf") if captured > 0 else float("-inf")
+    except Exception as error:  # a user's object may raise anything when it is read; all else must be recorded
+        why = "" if isinstance(error, (TypeError, ValueError)) else f" ({type(error).__name__})"
+        raise NotANumber(f"{_shown(captured)} is no number{why}") from None
 
 
 def _shown(value: Any) -> str:
     """Show a value in a message, short whatever its repr does."""
-    shape = getattr(value, "shape", None)
-    if shape is not None:
-        return f"a {type(value).__name__} of shape {tuple(shape)}"
     try:
-        text = repr(value)
+        shape = getattr(value, "shape", None)
+        text = repr(value) if shape is None else f"a {type(value).__name__} of shape {tuple(shape)}"
     except Exception:  # noqa: BLE001  # a user's repr may raise anything; the message must still be made
         text = f"a {type(value).__name__}"
     return text if len(text) <= 60 else text[:57] + "..."

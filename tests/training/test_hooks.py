@@ -145,6 +145,54 @@ def test_no_emit_raises_whatever_it_is_given(folder: Path, recorded: Recorded) -
     hooks.close()
 
 
+class GoneDevice(Tensor):
+    """A tensor whose number can't be had any more, with an error that nobody thought of."""
+
+    def clone(self) -> Tensor:
+        return self
+
+    def item(self) -> float:
+        raise KeyError("device")
+
+
+def test_a_value_that_cannot_be_read_costs_nothing_but_itself(folder: Path, recorded: Recorded) -> None:
+    hooks = create_progress_hooks("s", store=folder)
+    for step in range(3):
+        hooks.emit_step_update(step=step, loss=GoneDevice(1.0), accuracy=0.5)
+    hooks.emit_phase_completed("training_complete")
+    assert hooks.flush()
+    assert [row["accuracy"] for row in recorded.rows("s")] == [0.5, 0.5, 0.5]
+    assert recorded.document("s")["status"] == "completed"
+    assert hooks.refused == 3
+    hooks.close()
+
+
+def test_a_model_that_is_no_number_is_left_out_and_the_rest_recorded(
+    folder: Path, recorded: Recorded, caplog: pytest.LogCaptureFixture
+) -> None:
+    hooks: Any = create_progress_hooks("s", store=folder)
+    for step in range(3):
+        hooks.emit_step_update(step=step, loss=1.0, model_idx="encoder")
+    hooks.emit_model_completed("encoder", final_loss=0.5)
+    assert hooks.flush()
+    assert [row["currentStep"] for row in recorded.rows("s")] == [0, 1, 2]
+    assert recorded.events("s")[-1].metrics["loss"] == 0.5
+    assert hooks.refused == 4
+    assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == 2
+    hooks.close()
+
+
+def test_a_step_that_is_counted_in_place_is_recorded_as_it_was(folder: Path, recorded: Recorded) -> None:
+    hooks: Any = create_progress_hooks("s", store=folder)
+    step = np.zeros((), dtype=np.int64)
+    for _ in range(50):
+        step += 1
+        hooks.emit_step_update(step=step, loss=1.0)
+    assert hooks.flush()
+    assert [row["currentStep"] for row in recorded.rows("s")] == list(range(1, 51))
+    hooks.close()
+
+
 def test_many_threads_may_emit_at_once_and_nothing_is_lost(folder: Path, recorded: Recorded) -> None:
     hooks = create_progress_hooks("s", store=folder)
 

@@ -33,6 +33,16 @@ def test_a_run_records_the_error_that_ends_it_and_lets_it_through(folder: Path, 
     assert recorded.events("s")[-1].error == "ZeroDivisionError: division by zero"
 
 
+def test_an_error_that_has_no_text_is_recorded_and_let_through_all_the_same(folder: Path, recorded: Recorded) -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    with pytest.raises(Mute), run("s", store=folder):
+        raise Mute
+    assert recorded.events("s")[-1].error == "Mute: a Mute that has no text"
+
+
 def test_an_interrupted_run_says_so_and_the_next_is_another_attempt(folder: Path, recorded: Recorded) -> None:
     def interrupted() -> None:
         with run("s", store=folder) as training:
