@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeAlias
 
-from forge_widgets.core.events import EventType, Status
+from forge_widgets.core.events import EventType, Producer, Status
 
 CAPACITY = 65_536
 
@@ -39,13 +39,19 @@ class Barrier(NamedTuple):
     reached: threading.Event
 
 
+class Successor(NamedTuple):
+    """What follows is recorded by another producer: the next attempt of the same run."""
+
+    producer: Producer
+
+
 class Dropped(NamedTuple):
     """Stands in the drained sequence where rows were dropped."""
 
     rows: int
 
 
-Item: TypeAlias = RawRow | RawEvent | Dropped | Barrier
+Item: TypeAlias = RawRow | RawEvent | Dropped | Barrier | Successor
 
 
 class Buffer:
@@ -72,8 +78,8 @@ class Buffer:
             self._dropped += self._overflow is not None
             self._overflow = row
 
-    def add(self, item: RawEvent | Barrier) -> None:
-        """Append an event or a barrier, whatever the ring holds, behind the newest row."""
+    def add(self, item: RawEvent | Barrier | Successor) -> None:
+        """Append an event, a barrier or a successor, whatever the ring holds, behind the newest row."""
         self._take_overflow()
         self._items.append(item)
 

@@ -36,7 +36,6 @@ class ProgressHooks:
 
     def __init__(self, session_id: str, *, store: StoreLike = None, resume: bool = False) -> None:
         self.session_id = session_id
-        self._store = store
         self._run = Run(session_id, store=store, resume=resume)
         # True once this producer has recorded something: the next start is a new attempt, by a new producer.
         self._used = False
@@ -58,7 +57,7 @@ class ProgressHooks:
             metrics: the contract's metrics, in camelCase or snake_case, and any of your own.
         """
         if self._used:
-            self._next_attempt()
+            self._run.begin_attempt()
         self._used = True
         given = {"total_steps": total_steps, "total_models": total_models, **metrics}
         self._run.add_event("training_started", given, message="Training started")
@@ -117,12 +116,6 @@ class ProgressHooks:
     def close(self, timeout_s: float = 5.0) -> None:
         """Save what is left and end the background thread; at most ``timeout_s``. Called at exit by itself."""
         self._run.close(timeout_s)
-
-    def _next_attempt(self) -> None:
-        """Go on as a new producer: the same cell was run again with the same hooks."""
-        previous = self._run
-        self._run = Run(self.session_id, store=self._store)
-        previous.close()
 
 
 def _from_one(model_idx: Any) -> Any:

@@ -16,7 +16,7 @@ from forge_widgets.core.events import Batch, Body, Producer, length
 from forge_widgets.core.liveness import Heartbeat
 from forge_widgets.errors import SequenceGap, StoreUnavailable
 from forge_widgets.stores.base import Store
-from forge_widgets.training.buffer import Barrier, Buffer, Item
+from forge_widgets.training.buffer import Barrier, Buffer, Item, Successor
 from forge_widgets.training.clock import ProducerClock
 from forge_widgets.training.rows import Refusals, RowBuilder
 
@@ -64,28 +64,36 @@ class Publisher:
         self._pending: list[Body] = []
         self._sequence = 1
         self._barriers: list[threading.Event] = []
+        # Who writes once everything before is saved; None while nobody else is to.
+        self._successor: Producer | None = None
         # The attempt that the store gave us; 0 before the first append.
         self._attempt = 0
         # How often in a row the store could not take what is pending, and why.
         self._failures = 0
         self._reason = ""
         self._beaten_at = 0.0
-        # True while the thread waits for the first item after a quiet while: whoever appends then wakes it.
+        # True while the thread waits for the first item after a quiet while, and once it has ended: whoever appends
+        # then calls wake.
         self.idle = False
         self._wake = threading.Event()
         # When to give up saving, once closing; None before.
         self._closing_by: float | None = None
+        self._ended = False
+        # What was not saved when the thread ended, or came later.
+        self._given_up = 0
         self._thread = threading.Thread(target=self._run, name=f"forge-publisher-{session_id}", daemon=True)
         self._thread.start()
 
     def wake(self) -> None:
-        """Wake the thread: something was appended while it was idle."""
+        """Wake the thread: something was appended while it was idle. What comes after its end is counted as refused."""
         self._wake.set()
+        if self._ended:
+            self._refuse_late()
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until all that was recorded before is durable. False where time ran out; never raises."""
         if not self._thread.is_alive():
-            return not self._pending and not len(self._buffer)
+            return not self._given_up and not self._left()
         barrier = threading.Event()
         self._buffer.add(Barrier(barrier))
         self._wake.set()
@@ -98,6 +106,10 @@ class Publisher:
         self._wake.set()
         if self._thread is not threading.current_thread():
             self._thread.join(timeout_s + 1.0)
+            if self._thread.is_alive():
+                logger.error(
+                    "%s: the store does not answer: %d events and steps may not be saved", self.session_id, self._left()
+                )
 
     def _run(self) -> None:
         while True:
@@ -108,16 +120,21 @@ class Publisher:
                 return
             self._beat_if_due()
             if self._failures:
-                self._sleep(RETRY_S[min(self._failures, len(RETRY_S)) - 1])
+                self._sleep(self._retry_pause())
             elif worked:
                 self._sleep(started + FLUSH_INTERVAL_S - time.monotonic())
             else:
                 self._rest()
 
+    def _retry_pause(self) -> float:
+        """Return how long a store that has failed is left alone: never beyond the moment at which closing gives up."""
+        pause = RETRY_S[min(self._failures, len(RETRY_S)) - 1]
+        return pause if self._closing_by is None else min(pause, self._closing_by - time.monotonic())
+
     def _step(self) -> bool:
         """Build what the buffer holds, unless something still waits, and append it. Return False where there was nothing."""
         if not self._pending:
-            items = list(self._buffer.drain(BATCH_ITEMS))
+            items = self._drained()
             self._barriers += [item.reached for item in items if isinstance(item, Barrier)]
             self._pending = self._build(items)
             if not items:
@@ -128,7 +145,27 @@ class Publisher:
             for barrier in self._barriers:
                 barrier.set()
             self._barriers.clear()
+            self._hand_over()
         return True
+
+    def _drained(self) -> list[Item]:
+        """Take what the buffer holds, up to where another producer goes on."""
+        items: list[Item] = []
+        for item in self._buffer.drain(BATCH_ITEMS):
+            items.append(item)
+            if isinstance(item, Successor):
+                self._successor = item.producer
+                break
+        return items
+
+    def _hand_over(self) -> None:
+        """Go on as the successor, if there is one; all before it is saved."""
+        if self._successor is None:
+            return
+        self._beat(closed=True)
+        self.producer, self._successor = self._successor, None
+        self._sequence, self._attempt = 1, 0
+        self._rows = RowBuilder(self._clock, self._refusals)
 
     def _build(self, items: list[Item]) -> list[Body]:
         try:
@@ -155,9 +192,10 @@ class Publisher:
             self._failed(f"{type(error).__name__}: {error}", error)
         else:
             self._sequence += sum(map(length, self._pending))
+            first = receipt.attempt != self._attempt
             self._attempt = receipt.attempt
             self._pending = []
-            self._recovered()
+            self._recovered(first=first)
 
     def _opened(self) -> Store:
         if self._store is None:
@@ -182,10 +220,9 @@ class Publisher:
             )
         self._beat()
 
-    def _recovered(self) -> None:
+    def _recovered(self, *, first: bool) -> None:
         if self._failures:
             logger.warning("%s: steps are saved again", self.session_id)
-        first = not self._beaten_at
         failed, self._failures, self._reason = self._failures > 0, 0, ""
         if first or failed:
             self._beat()
@@ -218,7 +255,7 @@ class Publisher:
         return sum(map(length, self._pending)) + len(self._buffer)
 
     def _end(self) -> None:
-        left = self._left()
+        left = self._given_up = self._left()
         if left:
             reason = self._reason or "time ran out"
             logger.error("%s: %d events and steps were not saved (%s)", self.session_id, left, reason)
@@ -228,6 +265,23 @@ class Publisher:
                 self._store.close()
             except Exception:  # nothing is left to be saved; the process goes on
                 logger.debug("%s: the store did not close", self.session_id, exc_info=True)
+        if left:
+            # Counted and said: what comes from now on is late.
+            self._pending = []
+            self._clear_buffer()
+        self._ended = self.idle = True
+        self._refuse_late()
+
+    def _refuse_late(self) -> None:
+        """Count what came too late to be recorded, and let go of it."""
+        late = self._clear_buffer()
+        if late:
+            self._given_up += late
+            self._refusals.add_late(late)
+
+    def _clear_buffer(self) -> int:
+        """Empty the buffer and return how many events and steps it held."""
+        return sum(not isinstance(item, (Barrier, Successor)) for item in self._buffer.drain(len(self._buffer)))
 
     def _sleep(self, seconds: float) -> None:
         """Wait out an interval; a flush or a close cuts it short."""

@@ -13,7 +13,7 @@ from forge_widgets.core.events import Body, Event
 from forge_widgets.core.metrics import DEFAULTS, complete, wire_name
 from forge_widgets.core.steps import Row, block_of
 from forge_widgets.errors import InvalidInput
-from forge_widgets.training.buffer import Barrier, Dropped, Item, RawEvent, RawRow
+from forge_widgets.training.buffer import Barrier, Dropped, Item, RawEvent, RawRow, Successor
 from forge_widgets.training.clock import ProducerClock
 from forge_widgets.training.values import NotANumber, number
 
@@ -30,6 +30,7 @@ class Refusals:
         # Values that were left out so far.
         self.count = 0
         self._said: set[str] = set()
+        self._said_late = False
 
     def add(self, name: str, why: object) -> None:
         """Count a value that is left out; log a warning the first time for its metric."""
@@ -41,6 +42,16 @@ class Refusals:
                 self._session_id,
                 name,
                 why,
+            )
+
+    def add_late(self, count: int) -> None:
+        """Count what came after its run was closed; log a warning the first time."""
+        self.count += count
+        if not self._said_late:
+            self._said_late = True
+            logger.warning(
+                "%s: this run is closed: what it is given now is not recorded; start it again or make a new one",
+                self._session_id,
             )
 
 
@@ -65,7 +76,7 @@ class RowBuilder:
             elif isinstance(item, RawEvent):
                 self._close_block(bodies, rows)
                 bodies.append(self._event(item))
-            elif not isinstance(item, Barrier):
+            elif not isinstance(item, (Barrier, Successor)):
                 rows.append(self._row(item))
                 if len(rows) >= MAX_BLOCK_ROWS:
                     self._close_block(bodies, rows)

@@ -14,12 +14,12 @@ import weakref
 from types import TracebackType
 from typing import Any
 
-from forge_widgets.core.events import EventType, Producer, Status
+from forge_widgets.core.events import EventType, Status
 from forge_widgets.core.metrics import check_session_id
 from forge_widgets.errors import InvalidInput, StoreUnavailable
 from forge_widgets.stores import open_store, pending
 from forge_widgets.stores.base import Store
-from forge_widgets.training.buffer import Buffer, RawEvent
+from forge_widgets.training.buffer import Buffer, RawEvent, Successor
 from forge_widgets.training.identity import new_producer
 from forge_widgets.training.publisher import CLOSE_TIMEOUT_S, Publisher
 from forge_widgets.training.rows import Refusals
@@ -70,7 +70,10 @@ class Run:
         self._given = store
         # The step that the next log without a step takes.
         self._next_step = 1
-        self._start_publisher(new_producer(resume=resume), self._open_early())
+        # True once a start is recorded: the next one is another attempt.
+        self._started = False
+        self._producer = new_producer(resume=resume)
+        self._start_publisher(self._open_early())
         _follow_forks(self)
 
     @property
@@ -125,8 +128,20 @@ class Run:
             self._publisher.wake()
 
     def start(self, **metrics: Any) -> None:
-        """Record that the training starts: the session's next attempt. ``with`` calls this."""
+        """Record that the training starts: the session's next attempt, also of a run that is closed. ``with`` calls this."""
+        if self._started or self._closed:
+            self.begin_attempt()
+        self._started = True
         self.add_event("training_started", {**self._totals, **metrics}, message="Training started")
+
+    def begin_attempt(self) -> None:
+        """Go on as another producer, which opens the session's next attempt with its start. Waits for nothing."""
+        self._next_step = 1
+        self._producer = new_producer()
+        if self._closed:
+            self._start_publisher(self._known_store())
+        else:
+            self._buffer.add(Successor(self._producer))
 
     def complete(self, phase: str = "training_complete", **metrics: Any) -> None:
         """Record that the training is complete. ``with`` calls this at its end."""
@@ -142,6 +157,7 @@ class Run:
 
     def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
         """Save what is left and end the background thread; at most ``timeout_s``. Called at exit by itself."""
+        self._closed = True
         self._unregister()
         self._finalizer.detach()
         self._publisher.close(timeout_s)
@@ -178,17 +194,22 @@ class Run:
             logger.warning("%s: %s; training goes on, steps are kept and saved later", self.session_id, error)
             return None
 
-    def _start_publisher(self, producer: Producer, store: Store | None) -> None:
+    def _known_store(self) -> Store | None:
+        """Return the open store that was given; None where it is ours to open."""
+        return None if self._given is None or isinstance(self._given, (str, os.PathLike)) else self._given
+
+    def _start_publisher(self, store: Store | None) -> None:
+        self._closed = False
         self._buffer = Buffer()
         given = self._given
         self._publisher = Publisher(
             self.session_id,
-            producer,
+            self._producer,
             # Holds what it needs and not the run, so that a run that is forgotten can end.
             lambda: open_store(given) if store is None else store,
             self._buffer,
             self._refusals,
-            owns_store=given is None or isinstance(given, (str, os.PathLike)),
+            owns_store=self._known_store() is None,
         )
         self._unregister = pending.register(self.session_id, self._publisher.flush)
         # Not called where close was; at exit it is called by itself. It must not hold the run.
@@ -197,9 +218,11 @@ class Run:
 
     def _continue_in_fork(self) -> None:
         """Go on in the child of a fork as a producer of its own: the parent's thread and connections are not here."""
+        if self._closed:
+            return
         self._finalizer.detach()
-        known = None if isinstance(self._given, (str, os.PathLike)) else self._given
-        self._start_publisher(new_producer(parent=self._publisher.producer), known)
+        self._producer = new_producer(parent=self._producer)
+        self._start_publisher(self._known_store())
 
 
 def run(
@@ -256,7 +279,19 @@ def _follow_forks(run: Run) -> None:
 
 
 def _close_with_child_process(publisher: Publisher) -> None:
-    """Save what is left at the end of a multiprocessing child: it leaves by ``os._exit``, past every atexit."""
+    """Save what is left at the end of a multiprocessing child: it leaves by ``os._exit``, past every atexit.
+
+    A child that is just being forked forgets all finalizers after this, and runs what is registered for after a fork.
+    """
     loaded = sys.modules.get("multiprocessing.util")
-    if loaded is not None and multiprocessing.parent_process() is not None:
+    if loaded is None:
+        return
+    if multiprocessing.parent_process() is not None:
+        _close_at_its_end(publisher)
+    loaded.register_after_fork(publisher, _close_at_its_end)
+
+
+def _close_at_its_end(publisher: Publisher) -> None:
+    loaded = sys.modules["multiprocessing.util"]
+    if publisher.producer.pid == os.getpid():
         loaded.Finalize(None, publisher.close, exitpriority=10)

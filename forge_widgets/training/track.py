@@ -19,9 +19,7 @@ class Track(Generic[Item]):
     ) -> None:
         self._iterable = iterable
         self._total = operator.length_hint(iterable) or None if total is None else total
-        self._store = store
-        self._name = name
-        self._run = self._new_run()
+        self._run = Run(name, total_steps=self._total, store=store)
         # What was logged for the step at hand, and how many steps are done.
         self._metrics: dict[str, Any] = {}
         self._done = 0
@@ -38,9 +36,7 @@ class Track(Generic[Item]):
 
     def __iter__(self) -> Iterator[Item]:
         """Yield the items, each a step once the loop's body is through with it; iterating again is the next attempt."""
-        if self._done:
-            self._run = self._new_run()
-            self._done = 0
+        self._done = 0
         run = self._run
         run.start()
         try:
@@ -64,9 +60,6 @@ class Track(Generic[Item]):
         self._done += 1
         metrics, self._metrics = self._metrics, {}
         run.log(step=self._done, **metrics)
-
-    def _new_run(self) -> Run:
-        return Run(self._name, total_steps=self._total, store=self._store)
 
 
 def track(iterable: Iterable[Item], name: str, *, total: int | None = None, store: StoreLike = None) -> Track[Item]:

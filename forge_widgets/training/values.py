@@ -41,7 +41,7 @@ def number(captured: Any) -> float:
         return float(plain)
     except OverflowError:
         return float("inf") if captured > 0 else float("-inf")
-    except Exception as error:  # a user's object may raise anything when it is read; all else must be recorded
+    except Exception as error:  # noqa: BLE001  # a user's object may raise anything when it is read; all else must be recorded
         why = "" if isinstance(error, (TypeError, ValueError)) else f" ({type(error).__name__})"
         raise NotANumber(f"{_shown(captured)} is no number{why}") from None
 

@@ -218,9 +218,11 @@ def test_a_second_start_is_the_next_attempt_even_with_the_same_hooks(folder: Pat
     for loss in (1.0, 2.0):
         hooks.emit_training_started(total_steps=5)
         hooks.emit_step_update(step=1, loss=loss)
+    assert hooks.flush()
     again = create_progress_hooks("s", store=folder)
     again.emit_training_started(total_steps=5)
     again.emit_step_update(step=1, loss=3.0)
+    assert again.flush()
     # What the run before still has to say does not mix in.
     hooks.emit_step_update(step=2, loss=9.0)
     assert hooks.flush()

@@ -33,6 +33,21 @@ def test_a_run_records_the_error_that_ends_it_and_lets_it_through(folder: Path, 
     assert recorded.events("s")[-1].error == "ZeroDivisionError: division by zero"
 
 
+def test_a_run_that_is_started_again_records_the_next_attempt(folder: Path, recorded: Recorded) -> None:
+    training = run("s", total_steps=2, store=folder)
+    for loss in (1.0, 2.0):
+        with training:
+            training.log(loss=loss)
+    training.start()
+    training.log(loss=3.0)
+    training.start()
+    training.log(loss=4.0)
+    training.close()
+    found = [[(row["currentStep"], row["loss"]) for row in recorded.rows("s", attempt)] for attempt in (1, 2, 3, 4)]
+    assert found == [[(1, 1.0)], [(1, 2.0)], [(1, 3.0)], [(1, 4.0)]]
+    assert recorded.document("s")["metrics"]["totalSteps"] == 2
+
+
 def test_an_error_that_has_no_text_is_recorded_and_let_through_all_the_same(folder: Path, recorded: Recorded) -> None:
     class Mute(Exception):
         def __str__(self) -> str:
@@ -90,6 +105,15 @@ def test_a_loop_that_is_left_early_is_completed_where_it_was(folder: Path, recor
     assert len(recorded.rows("s")) == 5
     assert recorded.document("s")["status"] == "completed"
     assert recorded.events("s")[-1].message == "Phase ended_early completed"
+
+
+def test_a_loop_over_nothing_may_be_run_again(folder: Path, recorded: Recorded) -> None:
+    batches: list[int] = []
+    steps = track(batches, "s", store=folder)
+    assert list(steps) == []
+    batches.append(7)
+    assert list(steps) == [7]
+    assert len(recorded.rows("s", attempt=2)) == 1
 
 
 def test_an_error_of_the_iterable_is_recorded_and_let_through(folder: Path, recorded: Recorded) -> None:

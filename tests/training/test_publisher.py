@@ -25,6 +25,7 @@ from forge_widgets.training.buffer import Buffer, Dropped, RawEvent, RawRow
 from forge_widgets.training.clock import ProducerClock
 from forge_widgets.training.hooks import create_progress_hooks
 from forge_widgets.training.identity import job_group, new_producer
+from forge_widgets.training.publisher import FLUSH_INTERVAL_S
 from forge_widgets.training.run import Run
 from tests.training.conftest import Recorded
 
@@ -83,6 +84,52 @@ def test_what_is_never_saved_is_counted_at_the_end(failing: FailingStore, caplog
     run.log(loss=2.0)
     run.close(timeout_s=0.2)
     assert "s: 2 events and steps were not saved (the disk is full)" in caplog.text
+
+
+def test_a_start_waits_for_no_store_and_what_was_before_it_is_saved_before_it(failing: FailingStore) -> None:
+    failing.full = True
+    hooks = create_progress_hooks("s", store=failing)
+    began = time.monotonic()
+    for loss in (1.0, 2.0, 3.0):
+        hooks.emit_training_started(total_steps=1)
+        hooks.emit_step_update(step=1, loss=loss)
+    assert time.monotonic() - began < 2.0
+    failing.full = False
+    assert hooks.flush(10.0)
+    recorded = Recorded(failing)
+    assert [[row["loss"] for row in recorded.rows("s", attempt)] for attempt in (1, 2, 3)] == [[1.0], [2.0], [3.0]]
+    assert [beat.closed for beat in sorted(failing.heartbeats("s"), key=lambda beat: beat.attempt)] == [
+        True,
+        True,
+        False,
+    ]
+    hooks.close()
+
+
+def test_what_comes_after_the_end_is_counted_and_said(failing: FailingStore, caplog: pytest.LogCaptureFixture) -> None:
+    run = Run("s", store=failing)
+    run.log(loss=1.0)
+    run.close()
+    for _ in range(3):
+        run.log(loss=2.0)
+    assert not run.flush(0.1)
+    assert run.refused == 3
+    assert caplog.text.count("this run is closed") == 1
+    assert len(Recorded(failing).rows("s")) == 1
+
+
+def test_a_script_whose_store_never_opens_says_at_its_end_what_was_not_saved(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "store"
+    in_the_way.write_text("a file where the folder should be")
+    source = """
+        import sys, time
+        import forge_widgets as forge
+        hooks = forge.create_progress_hooks("s", store=sys.argv[1])
+        hooks.emit_step_update(step=1, loss=1.0)
+        time.sleep(1.9)  # so that closing gives up in the middle of the longest pause
+    """
+    ended = subprocess.run(script(source, in_the_way), check=True, timeout=60, capture_output=True, text=True)
+    assert "s: 1 events and steps were not saved" in ended.stderr
 
 
 def test_a_store_that_cannot_be_opened_is_tried_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -251,6 +298,31 @@ def test_a_forked_worker_that_just_ends_has_everything_recorded(folder: Path, re
     assert len(recorded.rows("s")) == 300
 
 
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system can't fork")
+def test_a_forked_worker_that_goes_on_with_its_parents_hooks_has_everything_recorded(
+    folder: Path, recorded: Recorded
+) -> None:
+    source = """
+        import multiprocessing, sys
+        import forge_widgets as forge
+        hooks = forge.create_progress_hooks("s", store=sys.argv[1])
+        hooks.emit_training_started(total_steps=50)
+        assert hooks.flush()
+        def train(model):
+            for step in range(50):
+                hooks.emit_step_update(step=step, loss=1.0, model_idx=model)
+        context = multiprocessing.get_context("fork")
+        workers = [context.Process(target=train, args=(model,)) for model in range(3)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(30)
+        assert all(worker.exitcode == 0 for worker in workers)
+    """
+    subprocess.run(script(source, folder), check=True, timeout=60)
+    assert len(recorded.rows("s", attempt=1)) == 150
+
+
 def test_ranks_of_one_job_share_an_attempt() -> None:
     torchrun = {"WORLD_SIZE": "8", "TORCHELASTIC_RUN_ID": "r1", "MASTER_ADDR": "a"}
     assert job_group(torchrun) == job_group({**torchrun, "RANK": "3"}) != ""
@@ -281,12 +353,15 @@ def test_the_clock_neither_falls_nor_jumps_with_the_walls() -> None:
 
 def test_blocks_hold_the_rows_between_two_flushes(folder: Path, recorded: Recorded) -> None:
     run = Run("s", store=folder)
+    began = time.monotonic()
     for _ in range(20_000):
         run.log(loss=1.0)
-    assert run.flush()
+    assert run.flush(30.0)
+    intervals = (time.monotonic() - began) / FLUSH_INTERVAL_S
     bodies = [record.body for record in recorded.records("s")]
     assert sum(len(body) for body in bodies if isinstance(body, StepBlock)) == 20_000
-    assert len(bodies) < 200
+    # One at once, one for each interval, one for the flush that does not wait for its end.
+    assert len(bodies) <= intervals + 3
     run.close()
 
 
