@@ -49,11 +49,33 @@ def test_a_cell_fits_its_page_in_every_theme_and_width(
         page.execute("application:toggle-left-area")
     page.run_cell()
     page.expect_text("completed")
-    expect(page.dashboard.locator("svg").first).to_be_visible()
+    page.dashboard.get_by_role("combobox").select_option("accuracy")
+    expect(page.dashboard.get_by_role("img", name="accuracy by step")).to_be_visible()
     # Nothing sticks out of the dashboard, and nothing in it is cut.
     assert page.dashboard.evaluate("element => element.scrollWidth <= element.clientWidth + 1")
     # No number is cut off: a person reads them whole.
     cut = "elements => elements.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
     assert page.dashboard.locator(".forge-tile *").evaluate_all(cut) == []
     page.page.screenshot(path=screenshots / f"cell-{theme}-{width}.png")
+    context.close()
+
+
+def test_the_panel_and_a_cell_show_the_same_training_live(
+    trained: JupyterServer, browser: Browser, screenshots: Path
+) -> None:
+    context = browser.new_context(viewport={"width": 1240, "height": 780}, reduced_motion="reduce")
+    page = NotebookPage(context.new_page())
+    trained.write_notebook("live.ipynb", WATCH.replace("123456", "live"))
+    page.open(trained, "live.ipynb")
+    page.execute("apputils:change-theme", theme="JupyterLab Light")
+    page.page.get_by_role("tab", name="Training sessions").click()
+    page.run_cell()
+    with trained.run_script(SOURCE.replace("123456", "live")) as script:
+        page.expect_text("model 2 of 3", timeout_s=60)
+        page.dashboard.get_by_role("combobox").select_option("accuracy")
+        page.expect_step_above(450, timeout_s=60)
+        row = page.page.get_by_role("button", name="cognate-live")
+        expect(row).to_contain_text("model 2/3")
+        page.page.screenshot(path=screenshots / "lab-live.png")
+        assert script.wait(120) == 0
     context.close()
