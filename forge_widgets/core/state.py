@@ -19,6 +19,9 @@ from forge_widgets.core.steps import StepBlock
 PACE_SPACING_S = 1.0
 PACE_SAMPLES = 30
 MAX_PHASES = 100
+COMPLETING = "complete"
+"""A phase whose name contains this completes the session."""
+
 MAX_MODELS = 1_000
 
 Stamp = tuple[float, str, int]
@@ -173,7 +176,7 @@ def _status_of(event: Event) -> Status | None:
         return event.status
     if event.event_type == "training_error":
         return "error"
-    if event.event_type == "phase_completed" and "complete" in event.name:
+    if event.event_type == "phase_completed" and COMPLETING in event.name:
         return "completed"
     if event.event_type in ("control", "alert", "annotation"):
         return None

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from forge_widgets.core.state import COMPLETING
 from forge_widgets.training.run import Run, StoreLike, describe
 
 logger = logging.getLogger("forge_widgets")
@@ -34,16 +35,27 @@ class ProgressHooks:
     warned of once (logger ``forge_widgets``), counted in ``refused``, and the rest is recorded.
     """
 
-    def __init__(self, session_id: str, *, store: StoreLike = None, resume: bool = False) -> None:
+    def __init__(
+        self, session_id: str, *, store: StoreLike = None, resume: bool = False, starts_itself: bool = False
+    ) -> None:
+        """Make the hooks; with ``starts_itself`` whatever is recorded first opens an attempt, said or not."""
         self.session_id = session_id
+        self._starts_itself = starts_itself
         self._run = Run(session_id, store=store, resume=resume)
         # True once this producer has recorded something: the next start is a new attempt, by a new producer.
         self._used = False
+        # True once an error or a phase that completes the session was recorded, until the next start.
+        self._ended = False
 
     @property
     def refused(self) -> int:
         """How many values could not be recorded, because they were no numbers."""
         return self._run.refused
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether something was recorded, and nothing that ends it."""
+        return self._used and not self._ended
 
     @_never_raises
     def emit_training_started(
@@ -58,7 +70,7 @@ class ProgressHooks:
         """
         if self._used:
             self._run.begin_attempt()
-        self._used = True
+        self._used, self._ended = True, False
         given = {"total_steps": total_steps, "total_models": total_models, **metrics}
         self._run.add_event("training_started", given, message="Training started")
 
@@ -82,7 +94,8 @@ class ProgressHooks:
             metrics: the contract's metrics, in camelCase or snake_case, and any of your own.
         """
         try:
-            self._used = True
+            if not self._used:
+                self._begin()
             model = None if model_idx is None else _from_one(model_idx)
             self._run.add_row(step, loss, model, total_steps, total_models, metrics)
         except Exception:  # as in _never_raises, without the cost of a second call in the loop
@@ -91,7 +104,7 @@ class ProgressHooks:
     @_never_raises
     def emit_model_completed(self, model_idx: int, final_loss: Any = None, **metrics: Any) -> None:
         """Record that a model is trained; ``model_idx`` counts from 0, ``final_loss`` becomes the session's loss."""
-        self._used = True
+        self._begin()
         model = _from_one(model_idx)
         given = {"current_model": model, "loss": final_loss, **metrics}
         self._run.add_event("model_completed", given, message=f"Model {model} completed")
@@ -99,14 +112,16 @@ class ProgressHooks:
     @_never_raises
     def emit_phase_completed(self, phase_name: str, **metrics: Any) -> None:
         """Record that a phase is over; a name that contains ``complete`` completes the session."""
-        self._used = True
+        self._begin()
         name = str(phase_name)
+        self._ended = self._ended or COMPLETING in name
         self._run.add_event("phase_completed", metrics, message=f"Phase {name} completed", name=name)
 
     @_never_raises
     def emit_error(self, error: object) -> None:
         """Record an error, given as text or exception: the status is ``error`` until something else is recorded."""
-        self._used = True
+        self._begin()
+        self._ended = True
         self._run.add_event("training_error", error=describe(error))
 
     def flush(self, timeout_s: float = 5.0) -> bool:
@@ -116,6 +131,12 @@ class ProgressHooks:
     def close(self, timeout_s: float = 5.0) -> None:
         """Save what is left and end the background thread; at most ``timeout_s``. Called at exit by itself."""
         self._run.close(timeout_s)
+
+    def _begin(self) -> None:
+        """Note that something is recorded; where nobody has said the start by then, say it."""
+        if self._starts_itself and not self._used:
+            self._run.add_event("training_started", message="Training started")
+        self._used = True
 
 
 def _from_one(model_idx: Any) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from forge_widgets.core.metrics import check_session_id
-from forge_widgets.training.hooks import ProgressHooks, create_progress_hooks
+from forge_widgets.training.hooks import ProgressHooks
 from forge_widgets.training.run import StoreLike
 
 Params = ParamSpec("Params")
@@ -23,8 +23,9 @@ def integrate_with_existing_training(
     """Wrap a training function: give it the hooks, record how it ends.
 
     The hooks are passed as the keyword ``websocket_emitter`` where the function accepts it and the caller gave none.
-    A function that doesn't accept it is recorded as started and completed. An exception is recorded as
-    ``training_error`` and let through. Each call is an attempt of its own.
+    Each call that records something is an attempt of its own, started and completed whether or not the function says
+    so; so is each call of a function that doesn't accept the hooks. An exception is recorded as ``training_error`` and
+    let through.
 
     Raises InvalidSessionId at once, for an id that the contract does not allow.
     """
@@ -35,22 +36,22 @@ def integrate_with_existing_training(
 
         @functools.wraps(function)
         def wrapped(*args: Params.args, **kwargs: Params.kwargs) -> Result:
-            hooks = create_progress_hooks(session_id, store=store)
+            hooks = ProgressHooks(session_id, store=store, starts_itself=True)
             if accepts:
                 kwargs.setdefault(KEYWORD, hooks)
             else:
                 hooks.emit_training_started()
-            return _recorded(hooks, lambda: function(*args, **kwargs), completes=not accepts)
+            return _recorded(hooks, lambda: function(*args, **kwargs))
 
         return wrapped
 
     return decorate
 
 
-def _recorded(hooks: ProgressHooks, call: Callable[[], Result], *, completes: bool) -> Result:
+def _recorded(hooks: ProgressHooks, call: Callable[[], Result]) -> Result:
     try:
         result = call()
-        if completes:
+        if hooks.open_ended:
             hooks.emit_phase_completed("training_complete")
         return result
     except BaseException as error:

@@ -142,6 +142,32 @@ def test_the_decorator_passes_the_hooks_where_the_function_takes_them(folder: Pa
     assert len(recorded.rows("s")) == 3
 
 
+def test_each_call_of_a_decorated_function_is_an_attempt_that_ends_with_it(folder: Path, recorded: Recorded) -> None:
+    @integrate_with_existing_training("s", store=folder)
+    def train(loss: float, *, says_all: bool, websocket_emitter: Any = None) -> None:
+        if says_all:
+            websocket_emitter.emit_training_started(total_steps=1)
+        websocket_emitter.emit_step_update(step=1, loss=loss)
+        if says_all:
+            websocket_emitter.emit_phase_completed("training_complete")
+
+    for number, says_all in enumerate((False, True, False), 1):
+        train(float(number), says_all=says_all)
+        assert recorded.document("s")["status"] == "completed"
+        assert [row["loss"] for row in recorded.rows("s", attempt=number)] == [number]
+    said = [event.event_type for event in recorded.events("s")]
+    assert said == ["training_started", "phase_completed"] * 3
+
+
+def test_a_call_that_brings_its_own_hooks_records_nothing_besides(folder: Path, recorded: Recorded) -> None:
+    @integrate_with_existing_training("s", store=folder)
+    def train(**kwargs: Any) -> Any:
+        return kwargs["websocket_emitter"]
+
+    assert train(websocket_emitter="mine") == "mine"
+    assert recorded.records("s") == []
+
+
 def test_a_function_that_takes_no_hooks_is_recorded_as_started_and_completed(folder: Path, recorded: Recorded) -> None:
     @integrate_with_existing_training("s", store=folder)
     def train(epochs: int) -> int:
