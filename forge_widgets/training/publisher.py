@@ -11,12 +11,12 @@ import threading
 import time
 from collections.abc import Callable
 
-from forge_widgets.core.attempts import opens_attempt
+from forge_widgets.core.attempts import ENDED, opens_attempt
 from forge_widgets.core.events import Batch, Body, Producer, length
 from forge_widgets.core.liveness import Heartbeat
 from forge_widgets.errors import SequenceGap, StoreUnavailable
 from forge_widgets.stores.base import Store
-from forge_widgets.training.buffer import Barrier, Buffer, Item, Successor
+from forge_widgets.training.buffer import Barrier, Buffer, Item, RawEvent, Successor
 from forge_widgets.training.clock import ProducerClock
 from forge_widgets.training.rows import Refusals, RowBuilder
 
@@ -170,6 +170,8 @@ class Publisher:
     def _build(self, items: list[Item]) -> list[Body]:
         try:
             self._clock.refresh()
+            if self._store is None and items:
+                self._open_before(items[0])
             return self._rows.build(items)
         except Exception as error:  # the thread must outlive whatever a user's objects do when they are read
             logger.warning("%s: %d steps are not recorded", self.session_id, len(items), exc_info=True)
@@ -178,7 +180,7 @@ class Publisher:
 
     def _append(self) -> None:
         try:
-            store = self._opened()
+            store = self._store or self._open(joins=self.producer.resume or not opens_attempt(self._pending[0]))
             batch = Batch(producer=self.producer, sequence=self._sequence, bodies=self._pending)
             receipt = store.append(self.session_id, batch)
         except SequenceGap as gap:
@@ -197,15 +199,24 @@ class Publisher:
             self._pending = []
             self._recovered(first=first)
 
-    def _opened(self) -> Store:
-        if self._store is None:
-            store = self._open_store()
-            joins = self.producer.resume or not opens_attempt(self._pending[0])
-            known = store.snapshot(self.session_id) if joins else None
-            if known is not None:
-                self._clock.seed(known.state.updated_at)
-            self._store = store
-        return self._store
+    def _open_before(self, first: Item) -> None:
+        """Open the store before the first steps are built: what is derived of them depends on the attempt that they join."""
+        starts = isinstance(first, RawEvent) and first.event_type == "training_started"
+        try:
+            self._open(joins=self.producer.resume or not starts)
+        except Exception:  # the append that follows opens it again, and says what is wrong
+            logger.debug("%s: the store did not open", self.session_id, exc_info=True)
+
+    def _open(self, *, joins: bool) -> Store:
+        """Open the store; a producer that joins an attempt goes on with its time and its totals."""
+        store = self._open_store()
+        known = store.snapshot(self.session_id) if joins else None
+        if known is not None:
+            self._clock.seed(known.state.updated_at)
+            if self.producer.resume or not (known.state.status in ENDED or known.state.lost):
+                self._rows.total_steps = known.state.value("totalSteps")
+        self._store = store
+        return store
 
     def _failed(self, reason: str, error: Exception) -> None:
         self._failures += 1

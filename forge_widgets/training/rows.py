@@ -61,7 +61,8 @@ class RowBuilder:
     def __init__(self, clock: ProducerClock, refusals: Refusals) -> None:
         self._clock = clock
         self._refusals = refusals
-        self._total_steps = DEFAULTS["totalSteps"]
+        # The total in force: the newest that was given, or that of the attempt that is joined.
+        self.total_steps = DEFAULTS["totalSteps"]
         # Rows dropped at the ring since the last block.
         self._thinned = 0
 
@@ -121,5 +122,5 @@ class RowBuilder:
                 metrics[wire_name(name)] = number(value)
             except (NotANumber, InvalidInput) as error:
                 self._refusals.add(name, error)
-        self._total_steps = metrics.get("totalSteps", self._total_steps)
-        return complete(metrics, self._total_steps)
+        self.total_steps = metrics.get("totalSteps", self.total_steps)
+        return complete(metrics, self.total_steps)

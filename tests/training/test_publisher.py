@@ -86,6 +86,23 @@ def test_what_is_never_saved_is_counted_at_the_end(failing: FailingStore, caplog
     assert "s: 2 events and steps were not saved (the disk is full)" in caplog.text
 
 
+def test_a_producer_that_joins_an_attempt_counts_by_its_totals(failing: FailingStore) -> None:
+    with_totals = create_progress_hooks("s", store=failing)
+    with_totals.emit_training_started(total_steps=50)
+    assert with_totals.flush()
+    for resume in (False, True):
+        joining = create_progress_hooks("s", store=failing, resume=resume)
+        joining.emit_step_update(step=25, loss=1.0)
+        joining.close()
+    with_totals.close()
+    assert [row["grokProgress"] for row in Recorded(failing).rows("s", attempt=1)] == [50.0, 50.0]
+    next_attempt = Run("s", store=failing)
+    next_attempt.start()
+    next_attempt.log(step=25)
+    next_attempt.close()
+    assert [row["grokProgress"] for row in Recorded(failing).rows("s", attempt=2)] == [2.0]
+
+
 def test_a_start_waits_for_no_store_and_what_was_before_it_is_saved_before_it(failing: FailingStore) -> None:
     failing.full = True
     hooks = create_progress_hooks("s", store=failing)
