@@ -73,6 +73,9 @@ def track(iterable: Iterable[Item], name: str, *, total: int | None = None, stor
 
     Returns the iterable; its ``log(**metrics)`` adds metrics to the step at hand.
 
+    A loop that is left early is recorded as completed, with the phase ``ended_early``: an error in the loop's body can't be
+    told from a ``break`` here. ``with forge.run(name)`` around the loop records errors.
+
     Raises InvalidSessionId, InvalidStoreURL or InvalidInput for arguments that can't be used; iterating raises only what
     the iterable raises.
     """

@@ -123,10 +123,13 @@ def test_a_file_is_replaced_whole_or_stays_as_it_was(recorded: Store, tmp_path: 
 def test_what_breaks_in_the_middle_leaves_no_part_behind(recorded: Store, tmp_path: Path) -> None:
     folder = tmp_path / "there"
     folder.mkdir()
-    with pytest.raises(OSError, match="there"):
+    with pytest.raises(OSError, match="there") as to_folder:
         export("run", "csv", folder, store=recorded)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError) as to_nowhere:
         export("run", "csv", tmp_path / "missing" / "rows.csv", store=recorded)
+    # What is said is said of the file that was asked for.
+    assert ".part" not in f"{to_folder.value} {to_nowhere.value}"
+    assert to_nowhere.value.filename == str(tmp_path / "missing" / "rows.csv")
     assert sorted(path.name for path in tmp_path.iterdir() if ".part" in path.name) == []
 
 
