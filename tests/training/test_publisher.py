@@ -41,10 +41,13 @@ class FailingStore(MemoryStore):
     """A real store whose disk is full while ``full`` is set."""
 
     full = False
+    # Appends that it did not take.
+    refused = 0
     fault: Exception = StoreUnavailable("memory://failing", "the disk is full")
 
     def append(self, session_id: str, batch: Batch) -> Receipt:
         if self.full:
+            self.refused += 1
             raise self.fault
         return super().append(session_id, batch)
 
@@ -135,18 +138,15 @@ def test_what_comes_after_the_end_is_counted_and_said(failing: FailingStore, cap
     assert len(Recorded(failing).rows("s")) == 1
 
 
-def test_a_script_whose_store_never_opens_says_at_its_end_what_was_not_saved(tmp_path: Path) -> None:
-    in_the_way = tmp_path / "store"
-    in_the_way.write_text("a file where the folder should be")
-    source = """
-        import sys, time
-        import forge_widgets as forge
-        hooks = forge.create_progress_hooks("s", store=sys.argv[1])
-        hooks.emit_step_update(step=1, loss=1.0)
-        time.sleep(1.9)  # so that closing gives up in the middle of the longest pause
-    """
-    ended = subprocess.run(script(source, in_the_way), check=True, timeout=60, capture_output=True, text=True)
-    assert "s: 1 events and steps were not saved" in ended.stderr
+def test_a_store_that_has_long_failed_is_given_up_in_time_to_say_so(
+    failing: FailingStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    failing.full = True
+    run = Run("s", store=failing)
+    run.log(loss=1.0)
+    wait_for(lambda: failing.refused >= 4, "pause of a second between two attempts")
+    run.close(timeout_s=0.2)
+    assert "s: 1 events and steps were not saved (the disk is full)" in caplog.text
 
 
 def test_a_store_that_cannot_be_opened_is_tried_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -224,10 +224,15 @@ def test_a_heartbeat_holds_while_a_training_is_quiet_and_says_goodbye(folder: Pa
 
 
 def test_a_run_that_is_forgotten_saves_what_it_has_and_ends_its_thread(folder: Path, recorded: Recorded) -> None:
-    before = threading.active_count()
-    Run("s", store=folder).log(loss=1.0)
-    wait_for(lambda: threading.active_count() == before, "end of the thread")
-    assert len(recorded.rows("s")) == 1
+    def publishes() -> bool:
+        return any(thread.name == "forge-publisher-forgotten" for thread in threading.enumerate())
+
+    run = Run("forgotten", store=folder)
+    run.log(loss=1.0)
+    assert publishes()
+    del run
+    wait_for(lambda: not publishes(), "end of the thread")
+    assert len(recorded.rows("forgotten")) == 1
 
 
 def script(source: str, folder: Path) -> list[str]:
