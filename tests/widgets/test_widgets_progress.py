@@ -18,7 +18,8 @@ from forge_widgets.errors import ForgeError, InvalidInput, InvalidSessionId, Inv
 from forge_widgets.stores import open_store
 from forge_widgets.training.hooks import create_progress_hooks
 from forge_widgets.widgets import frontend
-from forge_widgets.widgets.progress import SESSION_MIME_TYPE, ProgressWidget, watch
+from forge_widgets.widgets.progress import ProgressWidget, watch
+from forge_widgets.widgets.session import SESSION_MIME_TYPE
 
 
 @pytest.fixture(autouse=True)
@@ -131,9 +132,9 @@ def test_a_store_that_fails_later_is_said_in_words(tmp_path: Path) -> None:
 
 
 def test_without_a_kernel_there_is_no_thread(tmp_path: Path) -> None:
-    before = threading.active_count()
-    watch("seen", store=tmp_path).close()
-    assert threading.active_count() == before
+    widget = watch("seen", store=tmp_path)
+    assert "forge-widgets seen" not in [thread.name for thread in threading.enumerate()]
+    widget.close()
 
 
 def test_a_plain_python_shows_the_line_and_ends(tmp_path: Path) -> None:
