@@ -1,6 +1,7 @@
 """MetricChart: one metric of a session as a Plotly chart that follows the training.
 
-The script draws with plotly.js, which stands beside it; where no server brings that to the browser, this kernel does.
+The lab draws it from the server, without this kernel; elsewhere the widget's script does. Both with plotly.js, which
+stands beside the script; where no server brings that to the browser, this kernel does.
 Called by users.
 """
 
@@ -32,8 +33,9 @@ class MetricChart(SessionWidget):
             arguments that can't be used.
 
     Attributes:
-        metric: the metric's name on the wire; setting it changes the chart.
-        log_y: whether the axis is logarithmic; setting it changes the chart.
+        metric: the metric's name on the wire; setting it changes the chart where it is shown. A lab's page that is
+            loaded again shows it as it was displayed.
+        log_y: whether the axis is logarithmic; setting it does the same.
     """
 
     metric = traitlets.Unicode().tag(sync=True)
@@ -60,6 +62,10 @@ class MetricChart(SessionWidget):
     @property
     def _shown(self) -> tuple[str, bool]:
         return self.metric, self.log_y
+
+    @property
+    def _view(self) -> dict[str, Any]:
+        return {"view": "chart", "metric": self.metric, "logY": self.log_y}
 
     @traitlets.validate("metric")
     def _valid_metric(self, proposal: Any) -> str:

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from forge_widgets.widgets.session import MimeBundle, SessionWidget, StoreLike, refuse_unknown
-
-SESSION_MIME_TYPE = "application/vnd.forge-widgets.session.v1+json"
-"""What the JupyterLab extension renders; its data holds nothing random, the store's id stands in the metadata."""
+from forge_widgets.widgets.session import SessionWidget, StoreLike, refuse_unknown
 
 
 class ProgressWidget(SessionWidget):
@@ -32,13 +29,6 @@ class ProgressWidget(SessionWidget):
     def __init__(self, session_id: str, *, store: StoreLike = None, layout: Any = None, **unknown: object) -> None:
         refuse_unknown("ProgressWidget", unknown, ("session_id", "store", "layout"))
         super().__init__(session_id, store=store, **({} if layout is None else {"layout": layout}))
-
-    def _repr_mimebundle_(self, **_: object) -> MimeBundle:
-        """Build the four faces of the session."""
-        data, metadata = super()._repr_mimebundle_()
-        face = {"sessionId": self.session_id, "version": 1}
-        # Metadata, since a comparison of outputs (nbval) leaves that out, and a store's id is random.
-        return {SESSION_MIME_TYPE: face, **data}, {**metadata, SESSION_MIME_TYPE: {"storeId": self.store_id}}
 
 
 def watch(session_id: str, *, store: StoreLike = None) -> ProgressWidget:

@@ -25,6 +25,9 @@ from forge_widgets.widgets.frontend import built_file
 from forge_widgets.widgets.parent_server import has_parent_server
 from forge_widgets.widgets.reader import SessionReader
 
+SESSION_MIME_TYPE = "application/vnd.forge-widgets.session.v1+json"
+"""What the JupyterLab extension renders; its data holds nothing random, the store's id stands in the metadata."""
+
 StoreLike = str | os.PathLike[str] | Store | None
 
 MimeBundle = tuple[dict[str, Any], dict[str, Any]]
@@ -64,6 +67,11 @@ class SessionWidget(anywidget.AnyWidget):
         """The metric of the static faces, and whether its axis is logarithmic."""
         return "loss", False
 
+    @property
+    def _view(self) -> dict[str, Any]:
+        """What the lab shows of the session, where that is not the dashboard: set by whoever wrote the cell alone."""
+        return {}
+
     def __repr__(self) -> str:
         """Say the session in one line, given by what was recorded alone."""
         try:
@@ -78,8 +86,9 @@ class SessionWidget(anywidget.AnyWidget):
             self._let_go()
 
     def _repr_mimebundle_(self, **_: object) -> MimeBundle:
-        """Build the faces that this widget has in an output, of which a front end takes the best it knows."""
+        """Build the four faces that this widget has in an output, of which a front end takes the best it knows."""
         data: dict[str, Any] = {
+            SESSION_MIME_TYPE: {"sessionId": self.session_id, "version": 1, **self._view},
             "text/plain": repr(self),
             "text/html": self._html(),
             "application/vnd.jupyter.widget-view+json": {
@@ -88,7 +97,8 @@ class SessionWidget(anywidget.AnyWidget):
                 "model_id": self.model_id,
             },
         }
-        return data, {}
+        # Metadata, since a comparison of outputs (nbval) leaves that out, and a store's id is random.
+        return data, {SESSION_MIME_TYPE: {"storeId": self.store_id}}
 
     def _answer(self, content: object) -> None:
         """Answer a front end's message that is not about frames; a subclass that knows some overrides this."""

@@ -10,9 +10,11 @@ import ipywidgets
 import pytest
 
 from forge_widgets.errors import InvalidInput, InvalidSessionId
+from forge_widgets.stores import open_store
 from forge_widgets.training.run import run
 from forge_widgets.widgets.chart import MetricChart
 from forge_widgets.widgets.frontend import built_file
+from forge_widgets.widgets.session import SESSION_MIME_TYPE
 
 
 @pytest.fixture(autouse=True)
@@ -41,9 +43,17 @@ def test_its_faces_are_of_its_metric(store: Path) -> None:
     assert chart.metric == "learningRate"
     assert data["text/plain"] == "drawn: completed · step 5 of 5 · learning rate 1e−5"
     assert 'alt="learning rate of model 1 over their steps, logarithmic; newest 1e−5"' in data["text/html"]
-    # Not the session's own type, for which the lab would show the dashboard instead.
-    assert set(data) == {"application/vnd.jupyter.widget-view+json", "text/html", "text/plain"}
-    assert metadata == {}
+    face = {"sessionId": "drawn", "version": 1, "view": "chart", "metric": "learningRate", "logY": True}
+    assert data[SESSION_MIME_TYPE] == face
+    assert metadata == {SESSION_MIME_TYPE: {"storeId": open_store(store).store_id}}
+    assert set(data) == {SESSION_MIME_TYPE, "application/vnd.jupyter.widget-view+json", "text/html", "text/plain"}
+
+
+def test_the_faces_of_two_charts_are_the_same(store: Path) -> None:
+    bundles = [MetricChart("drawn", store=store)._repr_mimebundle_()[0] for _ in range(2)]
+    for data in bundles:
+        del data["application/vnd.jupyter.widget-view+json"]
+    assert bundles[0] == bundles[1]
 
 
 def test_its_metric_can_be_changed(store: Path) -> None:
@@ -51,6 +61,7 @@ def test_its_metric_can_be_changed(store: Path) -> None:
     chart.metric = "learning_rate"
     assert chart.metric == "learningRate"
     assert "learning rate" in repr(chart)
+    assert chart._repr_mimebundle_()[0][SESSION_MIME_TYPE]["metric"] == "learningRate"
     with pytest.raises(InvalidInput, match="'totalSteps' is an axis"):
         chart.metric = "totalSteps"
 

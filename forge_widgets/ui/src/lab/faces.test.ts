@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 import { RUNNING, viewOf } from '../components/testing';
 import { faceOf, noteOf } from './faces';
-import { hasHistory, sessionOutput, SESSION_MIME, storedMime, WIDGET_MIME } from './output';
+import { hasHistory, sameOutput, sessionOutput, SESSION_MIME, storedMime, WIDGET_MIME } from './output';
 
 type Bundle = IRenderMime.IMimeModel['data'];
 
@@ -24,23 +24,23 @@ const FAILED = viewOf({}, { loaded: false, link: { transport: null, reason: 'thi
 const OFFLINE = viewOf(RUNNING, { link: { transport: null, reason: 'no answer', offlineSince: 1 } });
 
 describe('what is shown of an output', () => {
-  it('is the live dashboard as soon as the server knows the session', () => {
-    expect(faceOf(viewOf(RUNNING), model(LIVE), true)).toBe('dashboard');
-    expect(faceOf(viewOf(RUNNING), model(LIVE, false), false)).toBe('dashboard');
+  it('is the live view as soon as the server knows the session', () => {
+    expect(faceOf(viewOf(RUNNING), model(LIVE), true)).toBe('live');
+    expect(faceOf(viewOf(RUNNING), model(LIVE, false), false)).toBe('live');
   });
 
-  it('stays the dashboard when the server goes away', () => {
-    expect(faceOf(OFFLINE, model(LIVE), true)).toBe('dashboard');
+  it('stays live when the server goes away', () => {
+    expect(faceOf(OFFLINE, model(LIVE), true)).toBe('live');
   });
 
   it('is what the notebook holds until the server has answered', () => {
     expect(faceOf(CONNECTING, model(LIVE), true)).toBe('stored');
-    expect(faceOf(CONNECTING, model(NEW), true)).toBe('dashboard');
+    expect(faceOf(CONNECTING, model(NEW), true)).toBe('live');
   });
 
   it('is what the notebook holds where the session is unknown to the store', () => {
     expect(faceOf(viewOf({}), model(LIVE), true)).toBe('stored');
-    expect(faceOf(viewOf({}), model(NEW), true)).toBe('dashboard');
+    expect(faceOf(viewOf({}), model(NEW), true)).toBe('live');
     expect(noteOf(viewOf({}))).toContain('no longer has cognate-7');
   });
 
@@ -49,7 +49,7 @@ describe('what is shown of an output', () => {
     expect(faceOf(FAILED, model(NEW), true)).toBe('widget');
     expect(faceOf(FAILED, model(LIVE), false)).toBe('stored');
     expect(faceOf(FAILED, model(LIVE, false), true)).toBe('stored');
-    expect(faceOf(FAILED, model({ [SESSION_MIME]: { sessionId: 's' } }), true)).toBe('dashboard');
+    expect(faceOf(FAILED, model({ [SESSION_MIME]: { sessionId: 's' } }), true)).toBe('live');
     expect(noteOf(FAILED)).toBe('History only, as stored in the notebook. This server keeps another store.');
   });
 });
@@ -57,8 +57,26 @@ describe('what is shown of an output', () => {
 describe('an output', () => {
   it('names its session and the store that it is in', () => {
     const metadata = { [SESSION_MIME]: { storeId: 'store-1' } };
-    expect(sessionOutput(model(LIVE, true, metadata))).toEqual({ sessionId: 's', storeId: 'store-1' });
-    expect(sessionOutput(model(LIVE))).toEqual({ sessionId: 's', storeId: '' });
+    expect(sessionOutput(model(LIVE, true, metadata))).toEqual({ sessionId: 's', storeId: 'store-1', chart: null });
+    expect(sessionOutput(model(LIVE))).toEqual({ sessionId: 's', storeId: '', chart: null });
+  });
+
+  it('may be a chart of one metric', () => {
+    const shows = (fields: object): unknown => sessionOutput(model({ [SESSION_MIME]: { sessionId: 's', version: 1, ...fields } }))?.chart;
+    expect(shows({ view: 'chart', metric: 'accuracy', logY: true })).toEqual({ metric: 'accuracy', logY: true });
+    expect(shows({ view: 'chart', metric: 7, logY: 'yes' })).toEqual({ metric: 'loss', logY: false });
+    expect(shows({ view: 'globe of a newer version' })).toBeNull();
+  });
+
+  it('is another as soon as it shows anything else', () => {
+    const one = { sessionId: 's', storeId: 'a', chart: { metric: 'loss', logY: false } };
+    expect(sameOutput(one, { ...one, chart: { ...one.chart } })).toBe(true);
+    for (const other of [null, { ...one, sessionId: 't' }, { ...one, storeId: 'b' }, { ...one, chart: null }]) {
+      expect(sameOutput(one, other)).toBe(false);
+    }
+    expect(sameOutput(one, { ...one, chart: { metric: 'f1', logY: false } })).toBe(false);
+    expect(sameOutput(one, { ...one, chart: { metric: 'loss', logY: true } })).toBe(false);
+    expect(sameOutput(null, null)).toBe(true);
   });
 
   it.each([{}, { [SESSION_MIME]: 'x' }, { [SESSION_MIME]: null }, { [SESSION_MIME]: { sessionId: 7 } }])('may name none: %j', (data) => {

@@ -5,18 +5,18 @@ import { sentence } from '../components/words';
 import type { SessionView } from '../stream';
 import { hasHistory, WIDGET_MIME } from './output';
 
-/** What is shown of an output: the dashboard, the kernel's widget, or what the notebook holds. */
-export type Face = 'dashboard' | 'widget' | 'stored';
+/** What is shown of an output: the dashboard or chart straight from the server, the kernel's widget, or what the notebook holds. */
+export type Face = 'live' | 'widget' | 'stored';
 
-/** Choose what to show of a session: the dashboard as soon as the server tells more than the notebook holds. */
+/** Choose what to show of a session: the live view as soon as the server tells more than the notebook holds. */
 export function faceOf(view: SessionView, model: IRenderMime.IMimeModel, kernelLives: boolean): Face {
   const stored = hasHistory(model);
-  if (view.loaded) return view.state.status === 'waiting' && stored ? 'stored' : 'dashboard';
+  if (view.loaded) return view.state.status === 'waiting' && stored ? 'stored' : 'live';
   const failed = view.link.transport === null && view.link.reason !== '';
-  if (!failed) return stored ? 'stored' : 'dashboard';
+  if (!failed) return stored ? 'stored' : 'live';
   // The widget's script came with the notebook: it runs where the notebook is trusted, and nowhere else.
   if (model.data[WIDGET_MIME] !== undefined && model.trusted && kernelLives) return 'widget';
-  return stored ? 'stored' : 'dashboard';
+  return stored ? 'stored' : 'live';
 }
 
 /** Say why what is shown is no more than what the notebook holds. */

@@ -1,4 +1,5 @@
 // Where an output stands: in which notebook, with which kernel and renderers. Asked each time, since outputs move.
+import type { ISessionContext } from '@jupyterlab/apputils';
 import { CodeCell } from '@jupyterlab/cells';
 import { NotebookPanel } from '@jupyterlab/notebook';
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
@@ -10,15 +11,17 @@ export interface OutputHost {
   readonly rendermime: IRenderMimeRegistry;
   /** Whether a kernel is there that could answer. */
   readonly kernelLives: boolean;
+  /** What the notebook's kernel says, whichever it is; null outside a notebook. */
+  readonly kernelSays: ISessionContext['iopubMessage'] | null;
 }
 
 /** Return the surroundings of an output; outside a notebook the lab's own renderers and no kernel. */
 export function hostOf(output: Widget, fallback: IRenderMimeRegistry): OutputHost {
   const panel = ancestor(output, NotebookPanel);
-  if (panel === null) return { rendermime: fallback, kernelLives: false };
+  if (panel === null) return { rendermime: fallback, kernelLives: false, kernelSays: null };
   const kernel = panel.sessionContext.session?.kernel;
   const kernelLives = kernel?.connectionStatus === 'connected' && kernel.status !== 'dead';
-  return { rendermime: panel.content.rendermime, kernelLives };
+  return { rendermime: panel.content.rendermime, kernelLives, kernelSays: panel.sessionContext.iopubMessage };
 }
 
 /** Return the notebook that an output stands in; null for any other place. */

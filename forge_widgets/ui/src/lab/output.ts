@@ -2,6 +2,8 @@
 import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import type { ReadonlyPartialJSONValue } from '@lumino/coreutils';
 
+import type { Shown } from '../components/figure';
+
 /** The MIME type of a session's output. */
 export const SESSION_MIME = 'application/vnd.forge-widgets.session.v1+json';
 /** The other faces that the same output may carry, best first. */
@@ -13,12 +15,34 @@ export interface SessionOutput {
   readonly sessionId: string;
   /** The store that it is in; "" where the output does not say. */
   readonly storeId: string;
+  /** What a chart shows of it; null for the dashboard. */
+  readonly chart: Shown | null;
 }
 
-/** Return the session that an output names; null where it names none. */
+/** Return the session that an output names, and the view of it; null where it names none. A view that we don't know is the dashboard. */
 export function sessionOutput(model: IRenderMime.IMimeModel): SessionOutput | null {
-  const sessionId = text(model.data[SESSION_MIME], 'sessionId');
-  return sessionId === '' ? null : { sessionId, storeId: text(model.metadata[SESSION_MIME], 'storeId') };
+  const data = model.data[SESSION_MIME];
+  const sessionId = text(data, 'sessionId');
+  if (sessionId === '') return null;
+  const metric = text(data, 'metric') || 'loss';
+  const chart = field(data, 'view') === 'chart' ? { metric, logY: field(data, 'logY') === true } : null;
+  return { sessionId, storeId: text(model.metadata[SESSION_MIME], 'storeId'), chart };
+}
+
+/** Say whether two outputs show the same. */
+export function sameOutput(one: SessionOutput | null, other: SessionOutput | null): boolean {
+  if (one === null || other === null) return one === other;
+  return (
+    one.sessionId === other.sessionId &&
+    one.storeId === other.storeId &&
+    one.chart?.metric === other.chart?.metric &&
+    one.chart?.logY === other.chart?.logY
+  );
+}
+
+/** Return the id of the kernel's widget that made an output; "" where none did. */
+export function widgetId(model: IRenderMime.IMimeModel): string {
+  return text(model.data[WIDGET_MIME], 'model_id');
 }
 
 /** Return the MIME type of the face stored with an output that a person can read without us; null where there is none. */

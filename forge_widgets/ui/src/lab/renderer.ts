@@ -8,9 +8,10 @@ import { createElement } from 'react';
 
 import { Dashboard } from '../components/Dashboard';
 import { SessionStream, type ServerAccess } from '../stream';
+import { LiveChart } from './chart';
 import { faceOf, noteOf, type Face } from './faces';
 import type { OutputHost } from './host';
-import { sessionOutput, storedMime, WIDGET_MIME, type SessionOutput } from './output';
+import { sameOutput, sessionOutput, storedMime, WIDGET_MIME, widgetId, type SessionOutput } from './output';
 
 export interface SessionRendererOptions {
   readonly server: ServerAccess;
@@ -39,9 +40,7 @@ export class SessionRenderer extends Panel implements IRenderMime.IRenderer {
   async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
     this.#model = model;
     const session = sessionOutput(model);
-    if (session?.sessionId === this.#session?.sessionId && session?.storeId === this.#session?.storeId && this.#face !== null) {
-      return;
-    }
+    if (sameOutput(session, this.#session) && this.#face !== null) return;
     this.#close();
     this.#session = session;
     if (session === null) {
@@ -95,12 +94,20 @@ export class SessionRenderer extends Panel implements IRenderMime.IRenderer {
     this.#face = face;
     while (this.widgets.length > 0) this.widgets[0]?.dispose();
     this.#note = null;
-    if (face === 'dashboard' && this.#stream !== null) {
-      this.addWidget(ReactWidget.create(createElement(Dashboard, { stream: this.#stream })));
+    if (face === 'live' && this.#stream !== null) {
+      this.addWidget(this.#live(this.#stream));
       return;
     }
     await this.#showStored(note);
     if (face === 'widget' && this.#face === 'widget') await this.#showWidget();
+  }
+
+  #live(stream: SessionStream): Widget {
+    const shown = this.#session?.chart ?? null;
+    if (shown === null || this.#model === null) return ReactWidget.create(createElement(Dashboard, { stream }));
+    const { server, host } = this.#options;
+    const kernelSays = (): OutputHost['kernelSays'] => host(this).kernelSays;
+    return new LiveChart({ stream, shown, server, kernelSays, widgetId: widgetId(this.#model) });
   }
 
   /** Show what the notebook holds of the session, and why it is no more than that. */

@@ -3,8 +3,9 @@
 import { createElement } from 'react';
 
 import { asSocket, serverAccess } from '../components/access';
-import { adoptStyles, mount } from '../components/mount';
+import { mount } from '../components/mount';
 import { SessionsPoll } from '../components/sessions';
+import { adoptStyles } from '../components/styles';
 import chartCss from '../../style/chart.css';
 import css from '../../style/forge.css';
 import listCss from '../../style/list.css';

@@ -4,7 +4,8 @@ import type { Render } from '@anywidget/types';
 import { createElement } from 'react';
 
 import { Dashboard } from '../components/Dashboard';
-import { adoptStyles, mount } from '../components/mount';
+import { mount } from '../components/mount';
+import { adoptStyles } from '../components/styles';
 import chartCss from '../../style/chart.css';
 import css from '../../style/forge.css';
 import { followSession, type SessionTraits } from './model';

@@ -2,9 +2,9 @@
 // `themeOf`, which reads the page's colours. Called by the chart.
 import type { Config, Data, Layout, PlotData } from 'plotly.js';
 
-import { SMOOTHING, smoothed } from '../components/curve';
-import { metricLabel } from '../components/metricwords';
-import { PALETTE_SIZE } from '../components/palette';
+import { SMOOTHING, smoothed } from './curve';
+import { metricLabel } from './metricwords';
+import { PALETTE_SIZE } from './palette';
 import { metricValue, type LinePoints, type SessionView } from '../stream';
 
 /** The colours of a page. */
@@ -17,6 +17,13 @@ export interface Theme {
   readonly models: readonly string[];
 }
 
+/** What a chart shows of a session. */
+export interface Shown {
+  readonly metric: string;
+  /** Whether the axis of values is logarithmic. */
+  readonly logY: boolean;
+}
+
 /** What Plotly is given. */
 export interface Figure {
   readonly data: Data[];
@@ -27,12 +34,12 @@ export interface Figure {
 const DASHES = ['solid', 'dash', 'dot', 'dashdot'] as const;
 
 /** Build the figure of a metric as it is now. */
-export function figureOf(view: SessionView, metric: string, logY: boolean, theme: Theme): Figure {
+export function figureOf(view: SessionView, { metric, logY }: Shown, theme: Theme): Figure {
   const lines = view.series.points(metric);
   return {
     data: lines.flatMap((line) => tracesOf(line, theme)),
-    layout: layoutOf(view, metric, logY, theme),
-    config: { responsive: true, displaylogo: false, modeBarButtonsToRemove: ['select2d', 'lasso2d'] },
+    layout: layoutOf(view, { metric, logY }, theme),
+    config: { displaylogo: false, modeBarButtonsToRemove: ['select2d', 'lasso2d'] },
   };
 }
 
@@ -74,7 +81,7 @@ function tracesOf({ model, steps, values }: LinePoints, theme: Theme): Data[] {
   ];
 }
 
-function layoutOf({ sessionId, state }: SessionView, metric: string, logY: boolean, theme: Theme): Partial<Layout> {
+function layoutOf({ sessionId, state }: SessionView, { metric, logY }: Shown, theme: Theme): Partial<Layout> {
   const total = state.metrics.has('totalSteps') ? metricValue(state, 'totalSteps') : 0;
   const axis = { gridcolor: theme.rule, zerolinecolor: theme.rule, automargin: true };
   return {
@@ -88,6 +95,11 @@ function layoutOf({ sessionId, state }: SessionView, metric: string, logY: boole
     hoverlabel: { bgcolor: theme.surface, font: { color: theme.text } },
     legend: { orientation: 'h', y: 1.02, yanchor: 'bottom' },
     xaxis: { ...axis, title: { text: 'step' }, tickformat: ',', ...(total > 0 ? { range: [0, total] } : {}) },
-    yaxis: { ...axis, title: { text: metricLabel(metric) }, type: logY ? 'log' : 'linear' },
+    yaxis: { ...axis, title: { text: plain(metricLabel(metric)) }, type: logY ? 'log' : 'linear' },
   };
+}
+
+/** Write text that Plotly would else read as markup, links included: a metric's name is a user's. */
+function plain(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

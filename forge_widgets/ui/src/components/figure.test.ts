@@ -1,13 +1,14 @@
 import type { PlotData } from 'plotly.js';
 import { expect, it } from 'vitest';
 
-import { RUNNING, viewOf } from '../components/testing';
-import { figureOf, type Theme } from './figure';
+import { RUNNING, viewOf } from './testing';
+import { figureOf, type Shown, type Theme } from './figure';
 
 const THEME: Theme = { text: '#111', rule: '#eee', surface: '#fff', font: 'sans-serif', models: ['#001', '#002', '#003'] };
+const LOSS: Shown = { metric: 'loss', logY: false };
 
 it('draws a line for each model, raw behind smoothed, in the model’s own colour', () => {
-  const { data } = figureOf(viewOf(RUNNING), 'loss', false, THEME);
+  const { data } = figureOf(viewOf(RUNNING), LOSS, THEME);
   const lines = data.map((trace) => [trace.name, (trace as Partial<PlotData>).line?.color]);
   expect(lines).toEqual([
     [undefined, '#001'],
@@ -19,9 +20,9 @@ it('draws a line for each model, raw behind smoothed, in the model’s own colou
 
 it('keeps where somebody zoomed to until the axis is another', () => {
   const [first, second, other] = [
-    figureOf(viewOf(RUNNING), 'loss', false, THEME),
-    figureOf(viewOf(RUNNING, { version: 9 }), 'loss', false, THEME),
-    figureOf(viewOf(RUNNING), 'loss', true, THEME),
+    figureOf(viewOf(RUNNING), LOSS, THEME),
+    figureOf(viewOf(RUNNING, { version: 9 }), LOSS, THEME),
+    figureOf(viewOf(RUNNING), { ...LOSS, logY: true }, THEME),
   ];
   expect(second.layout.uirevision).toBe(first.layout.uirevision);
   expect(other.layout.uirevision).not.toBe(first.layout.uirevision);
@@ -29,7 +30,12 @@ it('keeps where somebody zoomed to until the axis is another', () => {
 });
 
 it('is empty, and whole, for a metric that nobody recorded', () => {
-  const { data, layout } = figureOf(viewOf(RUNNING), 'f1', false, THEME);
+  const { data, layout } = figureOf(viewOf(RUNNING), { ...LOSS, metric: 'f1' }, THEME);
   expect(data).toEqual([]);
   expect(layout.yaxis?.title).toEqual({ text: 'f1' });
+});
+
+it('writes a metric’s name as text, whatever stands in it', () => {
+  const { layout } = figureOf(viewOf(RUNNING), { ...LOSS, metric: '<a href="//x">a & b</a>' }, THEME);
+  expect(layout.yaxis?.title).toEqual({ text: '&lt;a href="//x"&gt;a &amp; b&lt;/a&gt;' });
 });

@@ -1,0 +1,117 @@
+import type { Layout } from 'plotly.js';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+
+import { MetricChart } from './metricchart';
+import type { Plotly } from './plotly';
+import { RUNNING, viewOf, ViewSource } from './testing';
+
+const LOSS = { metric: 'loss', logY: false };
+
+/** What Plotly was asked to draw, and for which elements it still keeps anything. */
+class TestPlotly {
+  readonly drawn: Partial<Layout>[] = [];
+  readonly kept = new Set<unknown>();
+  readonly plotly = {
+    react: (plot: unknown, _data: unknown, layout: Partial<Layout>) => {
+      this.kept.add(plot);
+      this.drawn.push(layout);
+      return Promise.resolve();
+    },
+    purge: (plot: unknown) => {
+      this.kept.delete(plot);
+    },
+  } as unknown as Plotly;
+}
+
+/** Counts what observes the page. */
+function countObservers(): { count: number } {
+  const observing = { count: 0 };
+  for (const kind of ['IntersectionObserver', 'ResizeObserver', 'MutationObserver']) {
+    vi.stubGlobal(kind, class {
+      observe(): void {
+        observing.count += 1;
+      }
+      disconnect(): void {
+        observing.count -= 1;
+      }
+    });
+  }
+  return observing;
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+  document.body.replaceChildren();
+});
+
+it('draws what comes, at most five times a second', async () => {
+  const [source, drawing] = [new ViewSource(viewOf(RUNNING)), new TestPlotly()];
+  const chart = new MetricChart(document.body, { stream: source, shown: LOSS, plotly: () => Promise.resolve(drawing.plotly) });
+  for (let version = 0; version < 100; version += 1) {
+    source.next(viewOf(RUNNING, { version }));
+    await vi.advanceTimersByTimeAsync(20);
+  }
+  expect(drawing.drawn.length).toBeGreaterThan(5);
+  expect(drawing.drawn.length).toBeLessThanOrEqual(10);
+  expect(document.body.textContent).toContain('cognate-7 · running');
+  chart.end();
+});
+
+it('shows another metric, on another scale, when told to', async () => {
+  const [source, drawing] = [new ViewSource(viewOf(RUNNING)), new TestPlotly()];
+  const chart = new MetricChart(document.body, { stream: source, shown: LOSS, plotly: () => Promise.resolve(drawing.plotly) });
+  await vi.advanceTimersByTimeAsync(300);
+  chart.show({ metric: 'accuracy', logY: true });
+  await vi.advanceTimersByTimeAsync(300);
+  expect(drawing.drawn.at(-1)?.yaxis).toMatchObject({ title: { text: 'accuracy' }, type: 'log' });
+  expect(document.querySelector('[role="img"]')?.getAttribute('aria-label')).toBe('accuracy of cognate-7 by step');
+  chart.end();
+});
+
+it('says why it can’t be drawn, and tries again when the way is back', async () => {
+  const offline = viewOf(RUNNING, { link: { transport: null, reason: 'no answer', offlineSince: 1 } });
+  const [source, drawing] = [new ViewSource(offline), new TestPlotly()];
+  const plotly = vi.fn<() => Promise<Plotly>>();
+  plotly.mockRejectedValueOnce(new Error('no way')).mockResolvedValueOnce(drawing.plotly);
+  const chart = new MetricChart(document.body, { stream: source, shown: LOSS, plotly });
+  await vi.advanceTimersByTimeAsync(300);
+  expect(document.body.textContent).toBe('The chart can’t be drawn: No way. The training goes on.');
+  source.next(offline);
+  source.next(viewOf(RUNNING));
+  source.next(viewOf(RUNNING));
+  await vi.advanceTimersByTimeAsync(300);
+  expect(plotly).toHaveBeenCalledTimes(2);
+  expect(drawing.drawn.length).toBe(1);
+  chart.end();
+});
+
+it('leaves nothing behind, a hundred times, whether plotly.js came before its end or after', async () => {
+  const observing = countObservers();
+  const [source, drawing] = [new ViewSource(viewOf(RUNNING)), new TestPlotly()];
+  const signals: AbortSignal[] = [];
+  for (let time = 0; time < 100; time += 1) {
+    const plotly = async (gone: AbortSignal): Promise<Plotly> => {
+      signals.push(gone);
+      if (time % 2 === 1) await new Promise((come) => setTimeout(come, 400));
+      return drawing.plotly;
+    };
+    const chart = new MetricChart(document.body, { stream: source, shown: LOSS, plotly });
+    source.next(viewOf(RUNNING, { version: time }));
+    await vi.advanceTimersByTimeAsync(250);
+    source.next(viewOf(RUNNING, { version: time }));
+    expect(observing.count).toBe(3);
+    chart.end();
+    expect(observing.count).toBe(0);
+  }
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(drawing.drawn.length).toBe(50);
+  expect(drawing.kept.size).toBe(0);
+  expect(source.listeners.size).toBe(0);
+  expect(signals.every(({ aborted }) => aborted)).toBe(true);
+  expect(vi.getTimerCount()).toBe(0);
+  expect(document.body.childElementCount).toBe(0);
+});
