@@ -41,7 +41,7 @@ class ForgeHandler(RequestHandler):
         exc_info = kwargs.get("exc_info")
         answer = answer_of(exc_info[1] if exc_info else HTTPError(status_code))
         document: Json = {"error": answer.text}
-        session_id = getattr(self, "path_kwargs", {}).get("session_id")
+        session_id = (getattr(self, "path_kwargs", None) or {}).get("session_id")
         if session_id is not None:
             document["sessionId"] = session_id[:200]
         self.write_json(document, answer.status)
