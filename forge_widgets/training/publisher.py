@@ -6,7 +6,9 @@ again while the buffer fills, and is told of in the heartbeat. It never raises i
 
 from __future__ import annotations
 
+import atexit
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +28,7 @@ FLUSH_INTERVAL_S = 0.025
 BEAT_INTERVAL_S = 2.0
 RETRY_S = (0.1, 0.25, 0.5, 1.0, 2.0)
 CLOSE_TIMEOUT_S = 5.0
+LET_GO_TIMEOUT_S = 1.0
 BATCH_ITEMS = 8_192
 
 
@@ -83,6 +86,7 @@ class Publisher:
         self._given_up = 0
         self._thread = threading.Thread(target=self._run, name=f"forge-publisher-{session_id}", daemon=True)
         self._thread.start()
+        atexit.register(self.close)
 
     def wake(self) -> None:
         """Wake the thread: something was appended while it was idle. What comes after its end is counted as refused."""
@@ -101,7 +105,7 @@ class Publisher:
 
     def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
         """Save what is left, say goodbye in the heartbeat and end the thread; give up after ``timeout_s``."""
-        if self._closing_by is None:
+        if self._closing_by is None or self._closing_by == math.inf:
             self._closing_by = time.monotonic() + timeout_s
         self._wake.set()
         if self._thread is not threading.current_thread():
@@ -110,6 +114,17 @@ class Publisher:
                 logger.error(
                     "%s: the store does not answer: %d events and steps may not be saved", self.session_id, self._left()
                 )
+
+    def let_go(self) -> None:
+        """End once all is saved, however long that takes: nobody records here any more. Wait for it only shortly.
+
+        The wait keeps attempts in order where a cell makes its hooks anew; the process's end closes what is left.
+        """
+        if self._closing_by is None:
+            self._closing_by = math.inf
+        self._wake.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join(LET_GO_TIMEOUT_S)
 
     def _run(self) -> None:
         while True:
@@ -281,6 +296,7 @@ class Publisher:
             self._pending = []
             self._clear_buffer()
         self._ended = self.idle = True
+        atexit.unregister(self.close)
         self._refuse_late()
 
     def _refuse_late(self) -> None:

@@ -212,8 +212,9 @@ class Run:
             owns_store=self._known_store() is None,
         )
         self._unregister = pending.register(self.session_id, self._publisher.flush)
-        # Not called where close was; at exit it is called by itself. It must not hold the run.
-        self._finalizer = weakref.finalize(self, _finish, self._publisher, self._unregister)
+        # Not called where close was; the publisher closes itself at exit. It must not hold the run.
+        self._finalizer = weakref.finalize(self, _let_go, self._publisher, self._unregister)
+        self._finalizer.atexit = False
         _close_with_child_process(self._publisher)
 
     def _continue_in_fork(self) -> None:
@@ -259,9 +260,9 @@ def _check_total(name: str, total: object) -> None:
         raise InvalidInput(f"{total!r} can't be used", where=name, expected="a positive number")
 
 
-def _finish(publisher: Publisher, unregister: pending.Unregister) -> None:
+def _let_go(publisher: Publisher, unregister: pending.Unregister) -> None:
+    publisher.let_go()
     unregister()
-    publisher.close()
 
 
 def _follow_forks(run: Run) -> None:

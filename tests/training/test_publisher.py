@@ -235,6 +235,21 @@ def test_a_run_that_is_forgotten_saves_what_it_has_and_ends_its_thread(folder: P
     assert len(recorded.rows("forgotten")) == 1
 
 
+def test_a_run_that_is_forgotten_while_the_store_is_full_is_saved_later(failing: FailingStore) -> None:
+    run = Run("s", store=failing)
+    run.log(loss=1.0)
+    assert run.flush()
+    failing.full = True
+    run.log(loss=2.0)
+    began = time.monotonic()
+    del run
+    assert time.monotonic() - began < 4.0
+    assert len(Recorded(failing).rows("s")) == 1
+    failing.full = False
+    wait_for(lambda: len(Recorded(failing).rows("s")) == 2, "row that was kept")
+    wait_for(lambda: failing.heartbeats("s")[0].closed, "goodbye")
+
+
 def script(source: str, folder: Path) -> list[str]:
     return [sys.executable, "-c", textwrap.dedent(source), os.fspath(folder)]
 
