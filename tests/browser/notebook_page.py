@@ -29,6 +29,11 @@ class NotebookPage:
         """The first dashboard of the notebook."""
         return self.page.locator(".jp-NotebookPanel .forge-dashboard").first
 
+    @property
+    def chart(self) -> Locator:
+        """The first Plotly chart of the notebook."""
+        return self.page.locator(".jp-NotebookPanel .js-plotly-plot").first
+
     def open(self, server: JupyterServer, notebook: str, *, kernel: bool = True) -> None:
         """Open a notebook and wait for its kernel (or open it without one)."""
         # A workspace of its own: the lab would else open again what was open before.
@@ -78,6 +83,11 @@ class NotebookPage:
         self.page.evaluate(f"() => {_PANEL}.sessionContext.session.kernel.restart()")
         self.page.wait_for_function(f"() => {_PANEL}.sessionContext.session.kernel.status === 'idle'", timeout=60_000)
 
+    def refuse_kernel(self) -> None:
+        """Answer the question which kernel a notebook should have: none."""
+        # The toolbar has a button of that name too.
+        self.page.get_by_role("dialog").get_by_role("button", name="No Kernel", exact=True).click()
+
     def save(self) -> None:
         """Save the notebook and wait for it."""
         self.page.evaluate(f"() => {_PANEL}.context.save()")
@@ -101,6 +111,19 @@ class NotebookPage:
             timeout=timeout_s * 1000,
         )
         return self.step()
+
+    def expect_points_above(self, points: int, timeout_s: float = 15.0) -> int:
+        """Wait until the first chart has drawn more points; return how many."""
+        counted = self.page.wait_for_function(
+            """points => {
+                const traces = document.querySelector('.jp-NotebookPanel .js-plotly-plot')?.data ?? [];
+                const drawn = traces.reduce((sum, trace) => sum + trace.x.length, 0);
+                return drawn > points && drawn;
+            }""",
+            arg=points,
+            timeout=timeout_s * 1000,
+        )
+        return int(counted.json_value())
 
     def expect_text(self, text: str | re.Pattern[str], timeout_s: float = 15.0) -> None:
         """Wait until the first dashboard says something."""

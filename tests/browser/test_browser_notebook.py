@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, WebSocketRoute, expect
 
-from tests.browser.jupyter import JupyterServer
+from tests.browser.jupyter import JupyterServer, wait_for
 from tests.browser.notebook_page import NotebookPage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -89,12 +89,8 @@ def test_a_saved_notebook_without_a_kernel_shows_what_was_recorded(server: Jupyt
     assert len(path.read_bytes()) < 200_000
     outputs = [output for cell in json.loads(path.read_text())["cells"] for output in cell["outputs"]]
     assert sum(SESSION_MIME in output["data"] for output in outputs if "data" in output) == 2
-    # As if it came from elsewhere: no kernel here can run it.
-    saved = json.loads(path.read_text())
-    saved["metadata"] = {"kernelspec": {"name": "julia-1.99", "display_name": "Julia 1.99", "language": "julia"}}
-    path.with_stem(f"{name}-later").write_text(json.dumps(saved))
-    page.open(server, f"{name}-later.ipynb", kernel=False)
-    page.page.get_by_role("button", name="No Kernel", exact=True).click()
+    page.open(server, copy_from_elsewhere(path), kernel=False)
+    page.refuse_kernel()
     page.expect_text("completed")
     page.expect_text("step 50 of 50")
     assert page.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session") is None
@@ -193,18 +189,64 @@ def test_where_the_session_is_unknown_the_stored_face_is_shown(
     expect(page.page.get_by_text("20 steps recorded").last).to_be_visible()
 
 
-def test_a_chart_follows_the_stream(lab: JupyterServer, page: NotebookPage) -> None:
-    lab.write_notebook("chart.ipynb", training("chart", shown="forge.MetricChart"))
-    page.open(lab, "chart.ipynb")
+def test_a_chart_follows_the_stream_and_again_within_ten_seconds_of_a_reload(
+    server: JupyterServer, page: NotebookPage
+) -> None:
+    name = f"chart-{server.kind}"
+    path = server.write_notebook(f"{name}.ipynb", training(name, shown="forge.MetricChart"))
+    page.open(server, f"{name}.ipynb")
     page.run_cell()
-    points = (
-        "() => document.querySelector('.js-plotly-plot')?.data?.reduce((sum, trace) => sum + trace.x.length, 0) ?? 0"
-    )
-    page.page.wait_for_function(f"() => ({points})() > 20", timeout=30_000)
-    before = page.page.evaluate(points)
-    page.page.wait_for_function(f"before => ({points})() > before", arg=before, timeout=10_000)
+    before = page.expect_points_above(page.expect_points_above(20, timeout_s=30))
+    wait_for(lambda: SESSION_MIME in path.read_text(), "save of the notebook with its chart", timeout_s=10)
+    page.reload(f"{name}.ipynb")
+    started = time.monotonic()
+    after = page.expect_points_above(before, timeout_s=10)
+    page.expect_points_above(after, timeout_s=10 - (time.monotonic() - started))
     page.interrupt()
     assert not page.errors
+
+
+def test_a_chart_is_drawn_without_its_kernel(server: JupyterServer, page: NotebookPage) -> None:
+    name = f"chart-later-{server.kind}"
+    with server.run_script(training(name, steps=50, pause_s=0)) as script:
+        assert script.wait(30) == 0
+    path = server.write_notebook(
+        f"{name}.ipynb", f"import forge_widgets as forge\nforge.MetricChart('{name}', 'accuracy', log_y=True)"
+    )
+    page.open(server, f"{name}.ipynb")
+    page.run_cell()
+    page.wait_for_cell()
+    page.save()
+    assert len(path.read_bytes()) < 200_000
+    page.open(server, copy_from_elsewhere(path), kernel=False)
+    page.refuse_kernel()
+    page.expect_points_above(99)
+    expect(page.chart).to_contain_text("accuracy")
+    assert page.chart.evaluate("plot => plot.layout.yaxis.type") == "log"
+    expect(page.page.get_by_text(f"{name} · completed")).to_be_visible()
+    assert page.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session") is None
+    assert not page.errors
+
+
+def test_a_chart_shows_another_metric_when_python_names_one(lab: JupyterServer, page: NotebookPage) -> None:
+    with lab.run_script(training("renamed", steps=50, pause_s=0)) as script:
+        assert script.wait(30) == 0
+    show = "import forge_widgets as forge\nchart = forge.MetricChart('renamed')\nchart"
+    lab.write_notebook("renamed.ipynb", show, "chart.metric = 'accuracy'; chart.log_y = True")
+    page.open(lab, "renamed.ipynb")
+    page.run_cell(0)
+    expect(page.chart).to_contain_text("loss", timeout=30_000)
+    page.run_cell(1)
+    expect(page.chart).to_contain_text("accuracy", timeout=15_000)
+    assert page.chart.evaluate("plot => plot.layout.yaxis.type") == "log"
+
+
+def copy_from_elsewhere(path: Path) -> str:
+    """Write a copy that no kernel here can run, as if the notebook came from elsewhere; return its name."""
+    copy = path.with_stem(f"{path.stem}-elsewhere")
+    kernel = {"name": "julia-1.99", "display_name": "Julia", "language": "julia"}
+    copy.write_text(json.dumps({**json.loads(path.read_text()), "metadata": {"kernelspec": kernel}}))
+    return copy.name
 
 
 def page_step_when_loaded(page: NotebookPage) -> int:
