@@ -67,12 +67,22 @@ def progress_update(session_id: str, state: State, event_type: str = "step_updat
     return {"type": "progress_update", "eventType": event_type, **document, "message": message}
 
 
+def connection_lost(session_id: str, state: State) -> Json:
+    """Build the message that says that the training has gone without a word."""
+    return {
+        "type": "connection_lost",
+        "eventType": "connection_lost",
+        **progress_document(session_id, state),
+    }
+
+
 def event_message(session_id: str, state: State, event: Event) -> Json:
     """Build the message of a lifecycle event; ``state`` is the state after it."""
     document = progress_document(session_id, state)
-    if event.event_type in ("training_error", "connection_lost"):
-        named = {"type": event.event_type, "eventType": event.event_type, **document}
-        return {**named, "error": event.error} if event.event_type == "training_error" else named
+    if event.event_type == "connection_lost":
+        return connection_lost(session_id, state)
+    if event.event_type == "training_error":
+        return {"type": event.event_type, "eventType": event.event_type, **document, "error": event.error}
     if event.event_type in ("control", "alert", "annotation"):
         return {"type": event.event_type, "eventType": event.event_type, **document, "message": event.message}
     return progress_update(session_id, state, event.event_type, event.message)

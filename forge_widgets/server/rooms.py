@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from forge_widgets.core.document import session_joined
+from forge_widgets.core.document import connection_lost, session_joined
 from forge_widgets.core.subscription import Cursor
 from forge_widgets.core.wire import heartbeat_message, welcome_message
 from forge_widgets.server.body import Json
@@ -38,7 +38,11 @@ async def follow_story(viewer: Viewer, context: ServerContext, session_id: str) 
     with context.hub.watching(session_id, wake) as watched:
         await watched.fresh()
         cursor = watched.cursor
-        await viewer.send(session_joined(session_id, shown(watched.state, context.clock())))
+        state = watched.state
+        await viewer.send(session_joined(session_id, shown(state, context.clock())))
+        if state.lost:
+            # The greeting has no word for it, and the event lies behind this viewer.
+            await viewer.send(connection_lost(session_id, state))
         while True:
             if watched.closed is not None:
                 return watched.closed

@@ -175,6 +175,8 @@ def test_a_training_that_goes_without_a_word_is_said_once_whoever_notices(tmp_pa
             own.hear_until(lambda message: message["type"] == "frame" and message["to"] == 5)
             pass_time(one, 0.5)
         assert lost_events(one, "a") == 1
+        with one.socket("/ws/a") as late:
+            assert [late.hear()["type"], late.hear()["type"]] == ["session_joined", "connection_lost"]
         one.append("a", rows(3, 4))
         with one.socket("/ws/a?protocol=1") as own:
             own.hear_until(lambda message: message["type"] == "frame" and message["state"]["lost"] is False)
