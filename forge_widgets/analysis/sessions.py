@@ -35,6 +35,8 @@ class SessionInfo(Struct, frozen=True, kw_only=True):
     updated_at: datetime
     # The contract's nine metrics and the user's own, the newest of each.
     metrics: Mapping[str, float]
+    # Those that somebody recorded; the others of the nine are the contract's defaults.
+    recorded: frozenset[str]
     # Step rows of the attempt.
     rows: int
     # What the training failed with, "" where it did not.
@@ -44,9 +46,13 @@ class SessionInfo(Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         """Return a line: id, status, how far, and the loss."""
-        at = " ".join(f"{word} {self.metrics[name]:g}/{self.metrics[total]:g}" for word, name, total in _PLACES)
-        status = f"{self.status}, training gone" if self.lost else self.status
-        return f"{self.session_id}: {status}, {at}, loss {self.metrics['loss']:.4g}"
+        known = [f"{word} {self.place(name, total)}" for word, name, total in _PLACES if name in self.recorded]
+        known += [f"loss {self.metrics['loss']:.4g}"] if "loss" in self.recorded else []
+        return ", ".join([f"{self.session_id}: {self.status}{', training gone' if self.lost else ''}", *known])
+
+    def place(self, name: str, total: str) -> str:
+        """Return how far a count has come, ``450/1000``; without the total where nobody said it."""
+        return f"{self.metrics[name]:g}" + (f"/{self.metrics[total]:g}" if total in self.recorded else "")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self}>"
@@ -80,6 +86,7 @@ def _info(summary: Summary) -> SessionInfo:
         created_at=moment(summary.created_at),
         updated_at=moment(summary.updated_at),
         metrics=metrics_of(state),
+        recorded=frozenset(state.metrics),
         rows=state.rows,
         error=state.error,
         left=None if state.lost else time_left(state),

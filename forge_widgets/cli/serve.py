@@ -44,7 +44,12 @@ def add_to(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
     from forge_widgets.server.standalone import serve
+    from forge_widgets.stores import open_store
 
+    # Asked now: a store that can't be kept where it should be is told before anything is served.
+    store = open_store(arguments.store)
+    _ = store.store_id
+    store.close()
     serve(
         store_url=arguments.store,
         host=arguments.host,

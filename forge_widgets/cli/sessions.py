@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from forge_widgets.cli import words
 from forge_widgets.cli.arguments import Commands, add_store, positive
 from forge_widgets.core.events import STATUSES
+from forge_widgets.core.numbers import format_number
 
 if TYPE_CHECKING:
     from forge_widgets.analysis.sessions import SessionInfo
@@ -32,6 +33,7 @@ def add_to(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the list."""
     from forge_widgets.analysis.sessions import sessions
+    from forge_widgets.stores import open_store
 
     found = sessions(status=arguments.status, limit=arguments.limit, store=arguments.store)
     if arguments.json:
@@ -39,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif found:
         _print_table([_HEAD, *(_line(info, time.time()) for info in found)])
     else:
-        print("No sessions here yet. 'forge-widgets demo' runs a training to watch.")
+        print(f"No sessions in {open_store(arguments.store).url} yet. 'forge-widgets demo' runs a training to watch.")
     return 0
 
 
@@ -47,13 +49,12 @@ _HEAD = ("SESSION", "STATUS", "MODEL", "STEP", "LOSS", "LEFT", "UPDATED")
 
 
 def _line(info: SessionInfo, now: float) -> tuple[str, ...]:
-    metrics = info.metrics
     return (
         info.session_id,
         f"{info.status}, gone" if info.lost else info.status,
-        f"{words.number(metrics['currentModel'])}/{words.number(metrics['totalModels'])}",
-        f"{words.number(metrics['currentStep'])}/{words.number(metrics['totalSteps'])}",
-        words.number(metrics["loss"]),
+        info.place("currentModel", "totalModels"),
+        info.place("currentStep", "totalSteps") if "currentStep" in info.recorded else "",
+        format_number(info.metrics["loss"]) if "loss" in info.recorded else "",
         f"~ {words.duration(info.left.seconds)}" if info.left else "",
         words.ago(now - info.updated_at.timestamp()),
     )

@@ -1,20 +1,9 @@
-"""Numbers as a person reads them in a terminal: significant digits, durations, times ago.
+"""Durations as a person reads them in a terminal, and how long ago something was.
 
-Pure. Every command that prints numbers calls it.
+Pure. Every command that prints times calls it.
 """
 
 from __future__ import annotations
-
-import math
-
-
-def number(value: float) -> str:
-    """Write a number with four significant digits or all of a whole one's, scientific below 1e-4 and from 1e6 on."""
-    if not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "∞" if value > 0 else "-∞"
-    if value == 0 or 1e-4 <= abs(value) < 1e6:
-        return f"{value:,.0f}" if value.is_integer() or abs(value) >= 1000 else f"{value:.4g}"
-    return f"{value:.3e}"
 
 
 def duration(seconds: float) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import operator
 import os
 import sys
 import time
@@ -92,8 +93,10 @@ class Run:
         """
         number = self._next_step if step is None else step
         self.add_row(number, metrics.pop("loss", None), model, None, None, metrics)
-        if isinstance(number, int):
-            self._next_step = number + 1
+        try:
+            self._next_step = operator.index(number) + 1
+        except TypeError:  # no whole number to count on from
+            self._next_step += 1
 
     def add_row(
         self, step: Any, loss: Any, model: Any, total_steps: Any, total_models: Any, metrics: dict[str, Any]

@@ -23,10 +23,16 @@ class Track(Generic[Item]):
         # What was logged for the step at hand, and how many steps are done.
         self._metrics: dict[str, Any] = {}
         self._done = 0
+        # True once the loop said that it may end before its items do.
+        self._enough = False
 
     def log(self, **metrics: Any) -> None:
         """Add metrics to the step at hand: numbers, array scalars or tensors of one element. Never raises, never waits."""
         self._metrics.update(metrics)
+
+    def complete(self) -> None:
+        """Say that the training is complete although items are left: call it before a ``break`` that is meant."""
+        self._enough = True
 
     def __len__(self) -> int:
         """Return the number of items. Raises TypeError where that is not known."""
@@ -37,6 +43,7 @@ class Track(Generic[Item]):
     def __iter__(self) -> Iterator[Item]:
         """Yield the items, each a step once the loop's body is through with it; iterating again is the next attempt."""
         self._done = 0
+        self._enough = False
         run = self._run
         run.start()
         try:
@@ -44,9 +51,14 @@ class Track(Generic[Item]):
                 yield item
                 self._finish_step(run)
         except GeneratorExit:
-            # A break (an error in the body can't be told from it here; `with forge.run(...)` records errors).
+            # A break, or an error in the loop's body, which an iterator is not told of: only complete() says which.
             self._finish_step(run)
-            run.complete("ended_early")
+            if self._enough:
+                run.complete()
+            else:
+                run.fail(
+                    f"left at step {self._done}{self._of_total()}: by a break, an error or an interrupt in the loop"
+                )
             raise
         except BaseException as error:
             run.fail(error)
@@ -55,6 +67,9 @@ class Track(Generic[Item]):
             run.complete()
         finally:
             run.close()
+
+    def _of_total(self) -> str:
+        return "" if self._total is None else f" of {self._total}"
 
     def _finish_step(self, run: Run) -> None:
         self._done += 1
@@ -73,8 +88,8 @@ def track(iterable: Iterable[Item], name: str, *, total: int | None = None, stor
 
     Returns the iterable; its ``log(**metrics)`` adds metrics to the step at hand.
 
-    A loop that is left early is recorded as completed, with the phase ``ended_early``: an error in the loop's body can't be
-    told from a ``break`` here. ``with forge.run(name)`` around the loop records errors.
+    A loop that is left before its items end is recorded as an error that says so, since an iterator can't tell a ``break``
+    from an exception in the loop's body; call ``complete()`` before a ``break`` that is meant.
 
     Raises InvalidSessionId, InvalidStoreURL or InvalidInput for arguments that can't be used; iterating raises only what
     the iterable raises.

@@ -35,7 +35,7 @@ def test_the_newest_update_comes_first_and_status_and_limit_narrow_the_list(stor
     assert [found.session_id for found in sessions(store=store, limit=2)] == ["b", "c"]
     (failed,) = sessions(store=store, status="error")
     assert (failed.session_id, failed.error) == ("b", "CUDA out of memory")
-    assert repr(failed) == "<SessionInfo b: error, model 1/2 step 1/100, loss 0.5>"
+    assert repr(failed) == "<SessionInfo b: error, model 1/2, step 1/100, loss 0.5>"
 
 
 def test_a_session_says_how_far_it_is_and_how_long_it_takes(store: Store, record: Record) -> None:

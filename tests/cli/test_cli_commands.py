@@ -56,7 +56,8 @@ def test_sessions_are_strict_json(forge: CommandLine) -> None:
 
 def test_an_empty_store_says_what_to_do(forge: CommandLine) -> None:
     answer = forge.run("sessions")
-    assert answer.stdout == "No sessions here yet. 'forge-widgets demo' runs a training to watch.\n"
+    assert answer.stdout.startswith("No sessions in sqlite://")
+    assert answer.stdout.endswith(" yet. 'forge-widgets demo' runs a training to watch.\n")
     assert not forge.store.exists()
 
 

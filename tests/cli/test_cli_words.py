@@ -2,30 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from forge_widgets.cli import words
-
-
-@pytest.mark.parametrize(
-    ("value", "written"),
-    [
-        (0.0, "0"),
-        (1000.0, "1,000"),
-        (0.18412, "0.1841"),
-        (12.0, "12"),
-        (23456.7, "23,457"),
-        (0.00005, "5.000e-05"),
-        (-1234567.0, "-1.235e+06"),
-        (math.nan, "NaN"),
-        (math.inf, "∞"),
-        (-math.inf, "-∞"),
-    ],
-)
-def test_a_number_is_written_with_four_significant_digits(value: float, written: str) -> None:
-    assert words.number(value) == written
 
 
 @pytest.mark.parametrize(

@@ -98,13 +98,29 @@ def test_a_tracked_loop_records_a_step_an_item_with_what_was_logged(folder: Path
     assert len(recorded.rows("s", attempt=2)) == 3
 
 
-def test_a_loop_that_is_left_early_is_completed_where_it_was(folder: Path, recorded: Recorded) -> None:
-    for item in track(range(100), "s", store=folder):
+def test_a_loop_that_is_left_early_is_completed_only_if_it_says_so(folder: Path, recorded: Recorded) -> None:
+    for item in (steps := track(range(100), "s", store=folder)):
         if item == 4:
+            steps.complete()
             break
     assert len(recorded.rows("s")) == 5
     assert recorded.document("s")["status"] == "completed"
-    assert recorded.events("s")[-1].message == "Phase ended_early completed"
+    for item in steps:
+        if item == 2:
+            break
+    assert len(recorded.rows("s", attempt=2)) == 3
+    assert recorded.document("s")["status"] == "error"
+    assert recorded.events("s")[-1].error.startswith("left at step 3 of 100: by a break")
+
+
+def test_an_error_in_the_loop_is_never_recorded_as_completed(folder: Path, recorded: Recorded) -> None:
+    def train() -> None:
+        for _ in track(iter(range(100)), "s", total=None, store=folder):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        train()
+    assert recorded.document("s")["status"] == "error"
 
 
 def test_a_loop_over_nothing_may_be_run_again(folder: Path, recorded: Recorded) -> None:

@@ -13,6 +13,7 @@ from typing import TextIO
 from forge_widgets.cli import words
 from forge_widgets.cli.demo.child import Child
 from forge_widgets.core.eta import progress_share, time_left
+from forge_widgets.core.numbers import format_number
 from forge_widgets.core.state import State
 from forge_widgets.stores.base import Store
 
@@ -69,16 +70,16 @@ def progress_line(state: State, *, unicode: bool) -> str:
     model, models = state.value("currentModel"), state.value("totalModels")
     done = progress_share(state) or 0.0
     parts = [
-        f"model {words.number(model)} of {words.number(models)} {_bar(done, unicode=unicode)} {100 * done:3.0f} %",
-        f"step {words.number(step)} of {words.number(steps)}",
+        f"model {format_number(model)} of {format_number(models)} {_bar(done, unicode=unicode)} {100 * done:3.0f} %",
+        f"step {format_number(step)} of {format_number(steps)}",
     ]
     if "loss" in state.metrics:
-        parts.append(f"loss {words.number(state.value('loss'))}")
+        parts.append(f"loss {format_number(state.value('loss'))}")
     if "accuracy" in state.metrics:
         parts.append(f"held-out {100 * state.value('accuracy'):.0f} %")
     left = time_left(state)
     if left is not None:
-        parts.append(f"{words.number(left.steps_per_second)} steps/s")
+        parts.append(f"{format_number(left.steps_per_second)} steps/s")
         parts.append(f"~ {words.duration(left.seconds)} left")
     if state.status not in ("running", "waiting"):
         parts.append(state.status)
@@ -87,10 +88,10 @@ def progress_line(state: State, *, unicode: bool) -> str:
 
 def final_line(state: State) -> str:
     """Write what came out of a training: its length and each model's loss."""
-    losses = ", ".join("none" if model.loss is None else words.number(model.loss) for model in state.models)
+    losses = ", ".join("none" if model.loss is None else format_number(model.loss) for model in state.models)
     took = words.duration(max(0.0, state.updated_at - state.started_at))
     final = f"; final loss {losses}" if losses else ""
-    return f"Trained {words.number(float(state.rows))} steps in {took}{final}."
+    return f"Trained {format_number(float(state.rows))} steps in {took}{final}."
 
 
 def _bar(done: float, *, unicode: bool) -> str:
