@@ -32,80 +32,80 @@ const OTHER_PROTOCOL: Failure = { reason: 'this server speaks another version of
 const NO_SERVER = 'no server with forge-widgets is known here';
 
 export class SessionStream {
-  private readonly options: SessionStreamOptions;
-  private readonly clock: Clock;
-  private readonly settings: StreamSettings;
-  private readonly client = new CursorClient();
-  private readonly listeners = new Set<() => void>();
-  private readonly notifying: Throttle;
-  private lanes: readonly Lane[] = [];
-  private stopWaking: (() => void) | null = null;
+  readonly #options: SessionStreamOptions;
+  readonly #clock: Clock;
+  readonly #settings: StreamSettings;
+  readonly #client = new CursorClient();
+  readonly #listeners = new Set<() => void>();
+  readonly #notifying: Throttle;
+  #lanes: readonly Lane[] = [];
+  #stopWaking: (() => void) | null = null;
   // The lane that delivers, and since when there is none.
-  private current: Lane | null = null;
-  private lostAt: number;
-  private heartbeat: Heartbeat | null = null;
-  private clockOffset = 0;
-  private loaded = false;
-  private deleted = false;
-  private shown: SessionView;
+  #current: Lane | null = null;
+  #lostAt: number;
+  #heartbeat: Heartbeat | null = null;
+  #clockOffset = 0;
+  #loaded = false;
+  #deleted = false;
+  #shown: SessionView;
 
   constructor(options: SessionStreamOptions) {
-    this.options = options;
-    this.clock = options.clock ?? systemClock;
-    this.settings = { ...DEFAULT_SETTINGS, ...options.settings };
-    this.lostAt = this.clock.now();
-    const spacing = (): number => (isPageHidden() ? this.settings.notifyHiddenMs : this.settings.notifyMs);
-    this.notifying = new Throttle(this.clock, spacing, () => { this.publish(); });
-    this.shown = this.snapshot(0);
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#settings = { ...DEFAULT_SETTINGS, ...options.settings };
+    this.#lostAt = this.#clock.now();
+    const spacing = (): number => (isPageHidden() ? this.#settings.notifyHiddenMs : this.#settings.notifyMs);
+    this.#notifying = new Throttle(this.#clock, spacing, () => { this.#publish(); });
+    this.#shown = this.#snapshot(0);
   }
 
   /** What is known now; the same object until listeners are told of the next. */
   get view(): SessionView {
-    return this.shown;
+    return this.#shown;
   }
 
   /** Call `listener` after each new view, at most 20 times a second; the function returned ends that. */
   subscribe(listener: () => void): () => void {
-    this.listeners.add(listener);
+    this.#listeners.add(listener);
     return () => {
-      this.listeners.delete(listener);
+      this.#listeners.delete(listener);
     };
   }
 
   /** Begin to follow the session. After close() it goes on from where it was. */
   start(): void {
-    if (this.stopWaking !== null) return;
-    this.lostAt = this.clock.now();
-    this.stopWaking = onPageWakes(() => { this.wake(); });
-    this.lanes = this.makeLanes();
-    this.arrange();
-    this.notifying.request();
+    if (this.#stopWaking !== null) return;
+    this.#lostAt = this.#clock.now();
+    this.#stopWaking = onPageWakes(() => { this.#wake(); });
+    this.#lanes = this.#makeLanes();
+    this.#arrange();
+    this.#notifying.request();
   }
 
   /** End every timer, socket, request and listener on the page. Who has subscribed stays so, for another start(). */
   close(): void {
-    this.stopWaking?.();
-    this.stopWaking = null;
-    for (const lane of this.lanes) lane.close();
-    this.lanes = [];
-    this.current = null;
-    this.notifying.cancel();
+    this.#stopWaking?.();
+    this.#stopWaking = null;
+    for (const lane of this.#lanes) lane.close();
+    this.#lanes = [];
+    this.#current = null;
+    this.#notifying.cancel();
   }
 
-  private makeLanes(): Lane[] {
-    const { server = null, comm = null, sessionId, random = Math.random } = this.options;
+  #makeLanes(): Lane[] {
+    const { server = null, comm = null, sessionId, random = Math.random } = this.#options;
     const context: LaneContext = {
       sessionId,
       random,
-      clock: this.clock,
-      settings: this.settings,
-      cursor: () => this.client.cursor,
-      onMessage: (lane, message) => { this.receive(lane, message); },
-      onFailure: (lane, failure) => { this.lose(lane, failure); },
+      clock: this.#clock,
+      settings: this.#settings,
+      cursor: () => this.#client.cursor,
+      onMessage: (lane, message) => { this.#receive(lane, message); },
+      onFailure: (lane, failure) => { this.#lose(lane, failure); },
     };
     const lanes: Lane[] = [];
     if (server !== null) {
-      const { socketFailures: failures, stableMs } = this.settings;
+      const { socketFailures: failures, stableMs } = this.#settings;
       const socket = { transport: 'websocket', failures, stableMs, context } as const;
       lanes.push(new ServerLane({ ...socket, connect: (adapter) => new WebSocketAdapter(server, adapter) }));
       const polling = { transport: 'http', failures: 1, stableMs: 0, context } as const;
@@ -116,145 +116,145 @@ export class SessionStream {
   }
 
   /** Tell each lane what is wanted of it: the one that delivers, and the better ones in their order. */
-  private arrange(): void {
-    const reached = this.current === null ? this.lanes.length : this.lanes.indexOf(this.current);
-    this.lanes.forEach((lane, index) => { lane.demand(this.demandOn(lane, index, reached)); });
+  #arrange(): void {
+    const reached = this.#current === null ? this.#lanes.length : this.#lanes.indexOf(this.#current);
+    this.#lanes.forEach((lane, index) => { lane.demand(this.#demandOn(lane, index, reached)); });
   }
 
-  private demandOn(lane: Lane, index: number, reached: number): Demand {
-    if (this.deleted || index > reached) return 'off';
-    if (this.lanes.slice(0, index).every((better) => better.givenUp)) return 'on';
+  #demandOn(lane: Lane, index: number, reached: number): Demand {
+    if (this.#deleted || index > reached) return 'off';
+    if (this.#lanes.slice(0, index).every((better) => better.givenUp)) return 'on';
     // A kernel that pushes unasked is left at that while the server is still being tried.
-    return lane === this.current && lane.transport !== 'comm' ? 'on' : 'idle';
+    return lane === this.#current && lane.transport !== 'comm' ? 'on' : 'idle';
   }
 
-  private receive(lane: Lane, message: ServerMessage): void {
+  #receive(lane: Lane, message: ServerMessage): void {
     switch (message.type) {
       case 'welcome':
-        this.greet(lane, message);
+        this.#greet(lane, message);
         return;
       case 'frame':
-        this.takeFrame(lane, message);
+        this.#takeFrame(lane, message);
         return;
       case 'heartbeat':
-        this.beat(lane, message);
+        this.#beat(lane, message);
         return;
       case 'pong':
-        this.promote(lane);
+        this.#promote(lane);
         return;
       default:
         return;
     }
   }
 
-  private greet(lane: Lane, welcome: Welcome): void {
-    const { storeId = null } = this.options;
+  #greet(lane: Lane, welcome: Welcome): void {
+    const { storeId = null } = this.#options;
     if (lane.transport !== 'comm') {
       const failure = welcome.protocol !== PROTOCOL ? OTHER_PROTOCOL : OTHER_STORE;
       if (failure === OTHER_PROTOCOL || (storeId !== null && welcome.storeId !== storeId)) {
-        this.turnAway(failure);
+        this.#turnAway(failure);
         return;
       }
     }
-    this.clockOffset = welcome.timestamp - this.clock.now() / 1000;
-    if (this.current === null) this.promote(lane);
+    this.#clockOffset = welcome.timestamp - this.#clock.now() / 1000;
+    if (this.#current === null) this.#promote(lane);
     // Make before break: it takes over once something has come through it.
-    else if (this.current !== lane) lane.check();
+    else if (this.#current !== lane) lane.check();
   }
 
   /** Both ways to the server lead to the same store. */
-  private turnAway(failure: Failure): void {
+  #turnAway(failure: Failure): void {
     // The better one last: its failure calls the worse one up, which has to know by then.
-    for (const lane of this.lanes.toReversed()) if (lane.transport !== 'comm') lane.reject(failure);
+    for (const lane of this.#lanes.toReversed()) if (lane.transport !== 'comm') lane.reject(failure);
   }
 
-  private takeFrame(lane: Lane, frame: Frame): void {
-    const outcome = this.client.take(frame);
-    this.promote(lane);
+  #takeFrame(lane: Lane, frame: Frame): void {
+    const outcome = this.#client.take(frame);
+    this.#promote(lane);
     if (outcome === 'hole') {
       lane.resume();
       return;
     }
     lane.settled();
-    if (outcome === 'applied' || !this.loaded) {
-      this.loaded = true;
-      this.notifying.request();
+    if (outcome === 'applied' || !this.#loaded) {
+      this.#loaded = true;
+      this.#notifying.request();
     }
   }
 
-  private beat(lane: Lane, heartbeat: Heartbeat): void {
-    this.promote(lane);
-    if (lane !== this.current) return;
-    const before = this.heartbeat;
-    this.heartbeat = heartbeat;
-    this.clockOffset = heartbeat.timestamp - this.clock.now() / 1000;
+  #beat(lane: Lane, heartbeat: Heartbeat): void {
+    this.#promote(lane);
+    if (lane !== this.#current) return;
+    const before = this.#heartbeat;
+    this.#heartbeat = heartbeat;
+    this.#clockOffset = heartbeat.timestamp - this.#clock.now() / 1000;
     // What was there a whole heartbeat ago and has not come got lost on the way, and nothing came after it to show the hole.
-    const { cursor } = this.client;
+    const { cursor } = this.#client;
     if (before !== null && before.epoch === heartbeat.epoch && isBehind(cursor, before)) lane.resume();
-    if (before?.unsaved !== heartbeat.unsaved || before.reason !== heartbeat.reason) this.notifying.request();
+    if (before?.unsaved !== heartbeat.unsaved || before.reason !== heartbeat.reason) this.#notifying.request();
   }
 
   /** Let a lane deliver, if it is better than the one that does. */
-  private promote(lane: Lane): void {
-    if (this.current !== null && this.lanes.indexOf(lane) >= this.lanes.indexOf(this.current)) return;
-    const better = this.lanes.slice(0, this.lanes.indexOf(lane));
+  #promote(lane: Lane): void {
+    if (this.#current !== null && this.#lanes.indexOf(lane) >= this.#lanes.indexOf(this.#current)) return;
+    const better = this.#lanes.slice(0, this.#lanes.indexOf(lane));
     const cameBack = lane.givenUp;
-    this.current = lane;
-    this.arrange();
+    this.#current = lane;
+    this.#arrange();
     // Where a worse way to the server is open again after an outage, a better one may be, too.
     if (cameBack) for (const other of better) other.wake();
-    this.notifying.request();
+    this.#notifying.request();
   }
 
-  private lose(lane: Lane, failure: Failure): void {
-    if (failure.kind === 'deleted') this.deleted = true;
-    if (lane === this.current || this.deleted) {
-      this.current = null;
-      this.lostAt = this.clock.now();
+  #lose(lane: Lane, failure: Failure): void {
+    if (failure.kind === 'deleted') this.#deleted = true;
+    if (lane === this.#current || this.#deleted) {
+      this.#current = null;
+      this.#lostAt = this.#clock.now();
     }
-    this.arrange();
-    this.notifying.request();
+    this.#arrange();
+    this.#notifying.request();
   }
 
-  private wake(): void {
-    if (!isPageHidden()) this.notifying.flush();
-    for (const lane of this.lanes) lane.wake();
+  #wake(): void {
+    if (!isPageHidden()) this.#notifying.flush();
+    for (const lane of this.#lanes) lane.wake();
   }
 
-  private publish(): void {
-    this.shown = this.snapshot(this.shown.version + 1);
-    for (const listener of [...this.listeners]) listener();
+  #publish(): void {
+    this.#shown = this.#snapshot(this.#shown.version + 1);
+    for (const listener of [...this.#listeners]) listener();
   }
 
-  private snapshot(version: number): SessionView {
+  #snapshot(version: number): SessionView {
     return {
-      sessionId: this.options.sessionId,
-      state: this.client.state,
-      series: this.client.series,
+      sessionId: this.#options.sessionId,
+      state: this.#client.state,
+      series: this.#client.series,
       version,
-      link: this.link(),
-      unsaved: this.heartbeat?.unsaved ?? 0,
-      unsavedReason: this.heartbeat?.reason ?? '',
-      gap: this.client.gap,
-      loaded: this.loaded,
-      deleted: this.deleted,
-      clockOffset: this.clockOffset,
+      link: this.#link(),
+      unsaved: this.#heartbeat?.unsaved ?? 0,
+      unsavedReason: this.#heartbeat?.reason ?? '',
+      gap: this.#client.gap,
+      loaded: this.#loaded,
+      deleted: this.#deleted,
+      clockOffset: this.#clockOffset,
     };
   }
 
-  private link(): Link {
-    if (this.deleted) return { transport: null, reason: 'this session was deleted', offlineSince: this.lostAt };
-    const reasons = this.lanes.map((lane) => lane.reason);
-    const { current } = this;
+  #link(): Link {
+    if (this.#deleted) return { transport: null, reason: 'this session was deleted', offlineSince: this.#lostAt };
+    const reasons = this.#lanes.map((lane) => lane.reason);
+    const current = this.#current;
     if (current !== null) {
-      const better = reasons.slice(0, this.lanes.indexOf(current));
+      const better = reasons.slice(0, this.#lanes.indexOf(current));
       const alone = current.transport === 'comm' && better.length === 0 ? NO_SERVER : '';
       return { transport: current.transport, reason: lastOf(better) ?? alone, offlineSince: null };
     }
-    const offline = this.stopWaking !== null && this.lanes.every((lane) => lane.givenUp);
+    const offline = this.#stopWaking !== null && this.#lanes.every((lane) => lane.givenUp);
     // While ways are still being tried nobody knows yet what keeps them: a server that is away looks like a blocked socket.
     if (!offline) return { transport: null, reason: '', offlineSince: null };
-    return { transport: null, reason: lastOf(reasons) ?? NO_SERVER, offlineSince: this.lostAt };
+    return { transport: null, reason: lastOf(reasons) ?? NO_SERVER, offlineSince: this.#lostAt };
   }
 }
 

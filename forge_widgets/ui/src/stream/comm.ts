@@ -6,51 +6,51 @@ import type { CommChannel, Demand, Failure, Lane, LaneContext } from './transpor
 
 export class CommLane implements Lane {
   readonly transport = 'comm';
-  private readonly channel: CommChannel;
-  private readonly context: LaneContext;
-  private readonly resuming: Throttle;
-  private readonly stopListening: () => void;
+  readonly #channel: CommChannel;
+  readonly #context: LaneContext;
+  readonly #resuming: Throttle;
+  readonly #stopListening: () => void;
   // What the kernel was told last; idle where it was told nothing and pushes a key frame now and then.
-  private told: Demand = 'idle';
-  private silent = false;
-  private lastReason = '';
-  private heartbeatMs: number;
-  private cancelDeadline: (() => void) | null = null;
+  #told: Demand = 'idle';
+  #silent = false;
+  #lastReason = '';
+  #heartbeatMs: number;
+  #cancelDeadline: (() => void) | null = null;
 
   constructor(channel: CommChannel, context: LaneContext) {
-    this.channel = channel;
-    this.context = context;
-    this.heartbeatMs = context.settings.heartbeatMs;
-    this.resuming = new Throttle(context.clock, () => context.settings.resumeSpacingMs, () => { this.subscribe(); });
-    this.stopListening = channel.listen((message) => { this.hear(message); });
+    this.#channel = channel;
+    this.#context = context;
+    this.#heartbeatMs = context.settings.heartbeatMs;
+    this.#resuming = new Throttle(context.clock, () => context.settings.resumeSpacingMs, () => { this.#subscribe(); });
+    this.#stopListening = channel.listen((message) => { this.#hear(message); });
   }
 
   get reason(): string {
-    return this.lastReason;
+    return this.#lastReason;
   }
 
   get givenUp(): boolean {
-    return this.silent;
+    return this.#silent;
   }
 
   demand(demand: Demand): void {
-    if (demand === this.told || demand === 'idle') return;
-    this.told = demand;
+    if (demand === this.#told || demand === 'idle') return;
+    this.#told = demand;
     if (demand === 'on') {
-      this.expect(this.context.settings.welcomeTimeoutMs);
-      this.subscribe();
+      this.#expect(this.#context.settings.welcomeTimeoutMs);
+      this.#subscribe();
     } else {
-      this.expectNothing();
-      this.send({ type: 'unsubscribe' });
+      this.#expectNothing();
+      this.#send({ type: 'unsubscribe' });
     }
   }
 
   resume(): void {
-    if (this.told === 'on') this.resuming.request();
+    if (this.#told === 'on') this.#resuming.request();
   }
 
   settled(): void {
-    this.resuming.cancel();
+    this.#resuming.cancel();
   }
 
   /** A busy kernel answers late or never, but goes on pushing: there is nothing to ask. */
@@ -59,7 +59,7 @@ export class CommLane implements Lane {
   }
 
   reject(failure: Failure): void {
-    this.fail(failure.reason);
+    this.#fail(failure.reason);
   }
 
   wake(): void {
@@ -67,52 +67,52 @@ export class CommLane implements Lane {
   }
 
   close(): void {
-    this.stopListening();
-    this.expectNothing();
-    if (this.told !== 'off') this.send({ type: 'unsubscribe' });
-    this.told = 'off';
+    this.#stopListening();
+    this.#expectNothing();
+    if (this.#told !== 'off') this.#send({ type: 'unsubscribe' });
+    this.#told = 'off';
   }
 
-  private hear(raw: unknown): void {
-    const message = this.told === 'off' ? null : parseMessage(raw);
+  #hear(raw: unknown): void {
+    const message = this.#told === 'off' ? null : parseMessage(raw);
     if (message === null) return;
-    if (message.type === 'welcome') this.heartbeatMs = message.heartbeatSeconds * 1000;
-    this.silent = false;
-    this.expect(this.context.settings.missedHeartbeats * this.heartbeatMs);
-    this.context.onMessage(this, message);
+    if (message.type === 'welcome') this.#heartbeatMs = message.heartbeatSeconds * 1000;
+    this.#silent = false;
+    this.#expect(this.#context.settings.missedHeartbeats * this.#heartbeatMs);
+    this.#context.onMessage(this, message);
   }
 
-  private subscribe(): void {
-    const cursor = this.context.cursor();
-    this.send({ type: 'subscribe', epoch: cursor?.epoch ?? '', after: cursor?.offset ?? 0 });
+  #subscribe(): void {
+    const cursor = this.#context.cursor();
+    this.#send({ type: 'subscribe', epoch: cursor?.epoch ?? '', after: cursor?.offset ?? 0 });
   }
 
-  private send(message: Record<string, unknown>): void {
+  #send(message: Record<string, unknown>): void {
     try {
-      this.channel.send(message);
+      this.#channel.send(message);
     } catch (error) {
       // A comm whose kernel is gone throws whatever its host throws.
       console.warn('forge-widgets: the kernel can’t be told', message['type'], error);
     }
   }
 
-  private expect(timeoutMs: number): void {
-    this.cancelDeadline?.();
-    this.cancelDeadline = this.context.clock.after(timeoutMs, () => { this.fail('the kernel is silent'); });
+  #expect(timeoutMs: number): void {
+    this.#cancelDeadline?.();
+    this.#cancelDeadline = this.#context.clock.after(timeoutMs, () => { this.#fail('the kernel is silent'); });
   }
 
-  private expectNothing(): void {
-    this.resuming.cancel();
-    this.cancelDeadline?.();
-    this.cancelDeadline = null;
+  #expectNothing(): void {
+    this.#resuming.cancel();
+    this.#cancelDeadline?.();
+    this.#cancelDeadline = null;
   }
 
-  private fail(reason: string): void {
-    this.expectNothing();
-    this.silent = true;
-    this.lastReason = reason;
+  #fail(reason: string): void {
+    this.#expectNothing();
+    this.#silent = true;
+    this.#lastReason = reason;
     // Ask once more, in case it is another kernel by now; then wait for it to speak.
-    if (this.told === 'on') this.subscribe();
-    this.context.onFailure(this, { reason, kind: 'retry' });
+    if (this.#told === 'on') this.#subscribe();
+    this.#context.onFailure(this, { reason, kind: 'retry' });
   }
 }

@@ -13,59 +13,59 @@ export type Outcome = 'applied' | 'dropped' | 'hole';
 /** What a viewer has of one session. */
 export class CursorClient {
   readonly series = new Series();
-  private position: Cursor | null = null;
-  private folded: State = emptyState();
-  private missed = false;
+  #position: Cursor | null = null;
+  #folded: State = emptyState();
+  #missed = false;
 
   /** The last position that was applied; null before the first frame. */
   get cursor(): Cursor | null {
-    return this.position;
+    return this.#position;
   }
 
   get state(): State {
-    return this.folded;
+    return this.#folded;
   }
 
   /** True where records of the state's attempt were only seen in a key frame, after a cursor that was not honoured. */
   get gap(): boolean {
-    return this.missed;
+    return this.#missed;
   }
 
   /** Take a frame. The view never moves backwards within an epoch. */
   take(frame: Frame): Outcome {
-    return frame.key ? this.takeKey(frame) : this.takeDelta(frame);
+    return frame.key ? this.#takeKey(frame) : this.#takeDelta(frame);
   }
 
-  private takeKey(frame: KeyFrame): Outcome {
-    const known = this.position;
+  #takeKey(frame: KeyFrame): Outcome {
+    const known = this.#position;
     const same = known?.epoch === frame.epoch;
     if (same && frame.to <= known.offset) return 'dropped';
-    const goesOn = same && frame.state.attempt === this.folded.attempt;
-    this.missed = goesOn && (this.missed || !frame.recovered);
-    this.folded = frame.state;
+    const goesOn = same && frame.state.attempt === this.#folded.attempt;
+    this.#missed = goesOn && (this.#missed || !frame.recovered);
+    this.#folded = frame.state;
     this.series.load(frame.series, frame.state.rows);
-    this.position = { epoch: frame.epoch, offset: frame.to };
+    this.#position = { epoch: frame.epoch, offset: frame.to };
     return 'applied';
   }
 
-  private takeDelta(frame: DeltaFrame): Outcome {
-    const known = this.position;
+  #takeDelta(frame: DeltaFrame): Outcome {
+    const known = this.#position;
     if (known?.epoch !== frame.epoch) return 'hole';
     if (frame.to <= known.offset) return 'dropped';
     if (frame.from > known.offset + 1) return 'hole';
     for (const record of frame.records) {
-      if (lastOffset(record) > known.offset) this.takeRecord(recordAfter(record, known.offset));
+      if (lastOffset(record) > known.offset) this.#takeRecord(recordAfter(record, known.offset));
     }
-    this.position = { epoch: frame.epoch, offset: frame.to };
+    this.#position = { epoch: frame.epoch, offset: frame.to };
     return 'applied';
   }
 
-  private takeRecord(record: LogRecord): void {
-    if (record.attempt > this.folded.attempt) {
+  #takeRecord(record: LogRecord): void {
+    if (record.attempt > this.#folded.attempt) {
       this.series.clear();
-      this.missed = false;
+      this.#missed = false;
     }
-    this.folded = fold(this.folded, record);
-    if (record.attempt === this.folded.attempt) this.series.add(record);
+    this.#folded = fold(this.#folded, record);
+    if (record.attempt === this.#folded.attempt) this.series.add(record);
   }
 }

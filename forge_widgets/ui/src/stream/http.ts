@@ -7,74 +7,74 @@ import type { AdapterContext, Failure, ServerAccess, TransportAdapter } from './
 type Answer = { readonly poll: Poll } | { readonly failure: Failure };
 
 export class HttpAdapter implements TransportAdapter {
-  private readonly server: ServerAccess;
-  private readonly context: AdapterContext;
+  readonly #server: ServerAccess;
+  readonly #context: AdapterContext;
   // Ends the pause to the next poll, or the time that an answer may take.
-  private cancelTimer: (() => void) | null = null;
-  private asking: AbortController | null = null;
+  #cancelTimer: (() => void) | null = null;
+  #asking: AbortController | null = null;
   // The first poll is plain, so that it is answered at once; a long poll that broke is not tried again.
-  private proven = false;
-  private longPolls = true;
+  #proven = false;
+  #longPolls = true;
 
   constructor(server: ServerAccess, context: AdapterContext) {
-    this.server = server;
-    this.context = context;
+    this.#server = server;
+    this.#context = context;
   }
 
   open(): void {
-    void this.poll();
+    void this.#poll();
   }
 
   /** Each poll goes on from the cursor anyway. */
   resume(): void {
-    this.context.cursor();
+    this.#context.cursor();
   }
 
   check(): void {
     this.close();
-    this.proven = false;
-    void this.poll();
+    this.#proven = false;
+    void this.#poll();
   }
 
   close(): void {
-    this.cancelTimer?.();
-    this.cancelTimer = null;
-    this.asking?.abort();
-    this.asking = null;
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
+    this.#asking?.abort();
+    this.#asking = null;
   }
 
-  private async poll(): Promise<void> {
-    const { clock, settings } = this.context;
+  async #poll(): Promise<void> {
+    const { clock, settings } = this.#context;
     const asking = new AbortController();
-    this.asking = asking;
-    const wait = this.proven && this.longPolls ? settings.longPollS : 0;
+    this.#asking = asking;
+    const wait = this.#proven && this.#longPolls ? settings.longPollS : 0;
     const began = clock.now();
-    this.cancelTimer = clock.after(wait * 1000 + settings.answerTimeoutMs, () => { asking.abort(); });
-    const answer = await this.ask(wait, asking.signal);
+    this.#cancelTimer = clock.after(wait * 1000 + settings.answerTimeoutMs, () => { asking.abort(); });
+    const answer = await this.#ask(wait, asking.signal);
     // Closed, or asked anew, in the meantime.
-    if (this.asking !== asking) return;
-    this.cancelTimer();
-    this.asking = null;
+    if (this.#asking !== asking) return;
+    this.#cancelTimer();
+    this.#asking = null;
     const took = clock.now() - began;
-    if ('poll' in answer) this.deliver(answer.poll, took);
-    else if (wait > 0 && answer.failure.kind === 'retry') this.pollPlainly();
-    else this.context.onFailure(answer.failure);
+    if ('poll' in answer) this.#deliver(answer.poll, took);
+    else if (wait > 0 && answer.failure.kind === 'retry') this.#pollPlainly();
+    else this.#context.onFailure(answer.failure);
   }
 
   /** Some proxies cut a request that waits. Whether the server is still there shows the next plain poll. */
-  private pollPlainly(): void {
-    this.longPolls = false;
-    void this.poll();
+  #pollPlainly(): void {
+    this.#longPolls = false;
+    void this.#poll();
   }
 
-  private deliver(poll: Poll, took: number): void {
-    const { context } = this;
+  #deliver(poll: Poll, took: number): void {
+    const context = this.#context;
     const { pollBusyMs, pollIdleMs, heartbeatMs, longPollS, answerTimeoutMs } = context.settings;
-    this.proven = true;
+    this.#proven = true;
     const { protocol, storeId, heartbeat, frame } = poll;
     // Set before anybody is told: telling may close us.
     const spacing = frame === null ? pollIdleMs : pollBusyMs;
-    this.cancelTimer = context.clock.after(Math.max(0, spacing - took), () => { this.next(); });
+    this.#cancelTimer = context.clock.after(Math.max(0, spacing - took), () => { this.#next(); });
     const { timestamp } = heartbeat;
     // A poll may be quiet for as long as it waits.
     const heartbeatSeconds = Math.max(heartbeatMs / 1000, longPollS + answerTimeoutMs / 1000);
@@ -83,19 +83,19 @@ export class HttpAdapter implements TransportAdapter {
     context.onMessage(heartbeat);
   }
 
-  private next(): void {
-    this.cancelTimer = null;
-    void this.poll();
+  #next(): void {
+    this.#cancelTimer = null;
+    void this.#poll();
   }
 
-  private async ask(wait: number, signal: AbortSignal): Promise<Answer> {
-    const cursor = this.context.cursor();
+  async #ask(wait: number, signal: AbortSignal): Promise<Answer> {
+    const cursor = this.#context.cursor();
     const query: Record<string, string> = { protocol: String(PROTOCOL) };
     if (cursor !== null && cursor.epoch !== '') Object.assign(query, { epoch: cursor.epoch, after: String(cursor.offset) });
     if (wait > 0) query['wait'] = String(wait);
-    const path = `api/sessions/${encodeURIComponent(this.context.sessionId)}/events`;
+    const path = `api/sessions/${encodeURIComponent(this.#context.sessionId)}/events`;
     try {
-      const response = await this.server.request(path, { query, signal, cache: 'no-store' });
+      const response = await this.#server.request(path, { query, signal, cache: 'no-store' });
       if (!response.ok) return { failure: failureOf(response.status) };
       const poll = parseText(await response.text());
       if (poll?.type === 'poll') return { poll };

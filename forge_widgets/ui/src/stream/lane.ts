@@ -16,162 +16,162 @@ export interface ServerLaneOptions {
 
 export class ServerLane implements Lane {
   readonly transport: Transport;
-  private readonly options: ServerLaneOptions;
-  private readonly context: LaneContext;
-  private readonly resuming: Throttle;
-  private adapter: TransportAdapter | null = null;
-  private wanted = false;
-  private failures = 0;
+  readonly #options: ServerLaneOptions;
+  readonly #context: LaneContext;
+  readonly #resuming: Throttle;
+  #adapter: TransportAdapter | null = null;
+  #wanted = false;
+  #failures = 0;
   // Set by a failure that coming back soon can't mend, until a welcome.
-  private barred: 'seldom' | 'refused' | null = null;
-  private lastReason = '';
-  private welcomedAt: number | null = null;
-  private heartbeatMs: number;
-  private cancelRetry: (() => void) | null = null;
-  private cancelDeadline: (() => void) | null = null;
+  #barred: 'seldom' | 'refused' | null = null;
+  #lastReason = '';
+  #welcomedAt: number | null = null;
+  #heartbeatMs: number;
+  #cancelRetry: (() => void) | null = null;
+  #cancelDeadline: (() => void) | null = null;
 
   constructor(options: ServerLaneOptions) {
     const { context } = options;
-    this.options = options;
-    this.context = context;
+    this.#options = options;
+    this.#context = context;
     this.transport = options.transport;
-    this.heartbeatMs = context.settings.heartbeatMs;
-    this.resuming = new Throttle(context.clock, () => context.settings.resumeSpacingMs, () => { this.adapter?.resume(); });
+    this.#heartbeatMs = context.settings.heartbeatMs;
+    this.#resuming = new Throttle(context.clock, () => context.settings.resumeSpacingMs, () => { this.#adapter?.resume(); });
   }
 
   get reason(): string {
-    return this.lastReason;
+    return this.#lastReason;
   }
 
   get givenUp(): boolean {
-    return this.barred !== null || this.failures >= this.options.failures;
+    return this.#barred !== null || this.#failures >= this.#options.failures;
   }
 
   demand(demand: Demand): void {
     const wanted = demand === 'on';
-    if (wanted === this.wanted) return;
-    this.wanted = wanted;
-    if (!wanted) this.disconnect();
-    else if (this.barred === null) this.open();
-    else this.retryAfter(this.pauseMs());
+    if (wanted === this.#wanted) return;
+    this.#wanted = wanted;
+    if (!wanted) this.#disconnect();
+    else if (this.#barred === null) this.#open();
+    else this.#retryAfter(this.#pauseMs());
   }
 
   resume(): void {
-    this.resuming.request();
+    this.#resuming.request();
   }
 
   settled(): void {
-    this.resuming.cancel();
+    this.#resuming.cancel();
   }
 
   check(): void {
-    if (this.adapter === null) return;
-    this.expect(this.context.settings.checkTimeoutMs, 'the connection had gone stale');
-    this.adapter.check();
+    if (this.#adapter === null) return;
+    this.#expect(this.#context.settings.checkTimeoutMs, 'the connection had gone stale');
+    this.#adapter.check();
   }
 
   reject(failure: Failure): void {
-    this.adapter?.close();
-    this.fail(failure);
+    this.#adapter?.close();
+    this.#fail(failure);
   }
 
   wake(): void {
-    if (!this.wanted || this.barred === 'refused') return;
-    if (this.adapter === null) this.open();
-    else if (this.welcomedAt !== null) this.check();
+    if (!this.#wanted || this.#barred === 'refused') return;
+    if (this.#adapter === null) this.#open();
+    else if (this.#welcomedAt !== null) this.check();
   }
 
   close(): void {
-    this.wanted = false;
-    this.disconnect();
+    this.#wanted = false;
+    this.#disconnect();
   }
 
-  private open(): void {
-    this.cancelRetry?.();
-    this.cancelRetry = null;
-    const { sessionId, clock, settings } = this.context;
-    const adapter = this.options.connect({
+  #open(): void {
+    this.#cancelRetry?.();
+    this.#cancelRetry = null;
+    const { sessionId, clock, settings } = this.#context;
+    const adapter = this.#options.connect({
       sessionId,
       clock,
       settings,
-      cursor: () => this.context.cursor(),
+      cursor: () => this.#context.cursor(),
       onMessage: (message) => {
-        if (this.adapter === adapter) this.hear(message);
+        if (this.#adapter === adapter) this.#hear(message);
       },
       onFailure: (failure) => {
-        if (this.adapter === adapter) this.fail(failure);
+        if (this.#adapter === adapter) this.#fail(failure);
       },
     });
-    this.adapter = adapter;
-    this.expect(settings.welcomeTimeoutMs, 'the server gave no answer', this.options.failures);
+    this.#adapter = adapter;
+    this.#expect(settings.welcomeTimeoutMs, 'the server gave no answer', this.#options.failures);
     adapter.open();
   }
 
-  private disconnect(): void {
-    this.cancelRetry?.();
-    this.cancelDeadline?.();
-    this.cancelRetry = this.cancelDeadline = null;
-    this.resuming.cancel();
-    this.adapter?.close();
-    this.adapter = null;
-    this.welcomedAt = null;
+  #disconnect(): void {
+    this.#cancelRetry?.();
+    this.#cancelDeadline?.();
+    this.#cancelRetry = this.#cancelDeadline = null;
+    this.#resuming.cancel();
+    this.#adapter?.close();
+    this.#adapter = null;
+    this.#welcomedAt = null;
   }
 
-  private hear(message: ServerMessage): void {
-    const { clock, settings } = this.context;
+  #hear(message: ServerMessage): void {
+    const { clock, settings } = this.#context;
     if (message.type === 'welcome') {
-      this.welcomedAt ??= clock.now();
-      this.heartbeatMs = message.heartbeatSeconds * 1000;
+      this.#welcomedAt ??= clock.now();
+      this.#heartbeatMs = message.heartbeatSeconds * 1000;
     }
     // Before the welcome nobody knows whose words these are.
-    if (this.welcomedAt === null) return;
-    this.expect(settings.missedHeartbeats * this.heartbeatMs, 'the connection went silent');
-    const { adapter } = this;
-    this.context.onMessage(this, message);
+    if (this.#welcomedAt === null) return;
+    this.#expect(settings.missedHeartbeats * this.#heartbeatMs, 'the connection went silent');
+    const adapter = this.#adapter;
+    this.#context.onMessage(this, message);
     // Still there: the stream has accepted it.
-    if (adapter !== null && this.adapter === adapter) this.note();
+    if (adapter !== null && this.#adapter === adapter) this.#note();
   }
 
   /** Forget old failures once a connection is a good one. */
-  private note(): void {
-    this.barred = null;
-    if (this.lasted()) this.failures = 0;
+  #note(): void {
+    this.#barred = null;
+    if (this.#lasted()) this.#failures = 0;
   }
 
-  private lasted(): boolean {
-    return this.welcomedAt !== null && this.context.clock.now() - this.welcomedAt >= this.options.stableMs;
+  #lasted(): boolean {
+    return this.#welcomedAt !== null && this.#context.clock.now() - this.#welcomedAt >= this.#options.stableMs;
   }
 
   /** Fail unless something is heard in time; `failures` is how many that counts for. */
-  private expect(timeoutMs: number, reason: string, failures = 1): void {
-    this.cancelDeadline?.();
-    this.cancelDeadline = this.context.clock.after(timeoutMs, () => {
-      this.adapter?.close();
-      this.fail({ reason: `${reason} for ${String(Math.round(timeoutMs / 1000))} s`, kind: 'retry' }, failures);
+  #expect(timeoutMs: number, reason: string, failures = 1): void {
+    this.#cancelDeadline?.();
+    this.#cancelDeadline = this.#context.clock.after(timeoutMs, () => {
+      this.#adapter?.close();
+      this.#fail({ reason: `${reason} for ${String(Math.round(timeoutMs / 1000))} s`, kind: 'retry' }, failures);
     });
   }
 
-  private fail(failure: Failure, count = 1): void {
-    const lasted = this.lasted();
-    this.disconnect();
+  #fail(failure: Failure, count = 1): void {
+    const lasted = this.#lasted();
+    this.#disconnect();
     // With a limit of one, the end of a good connection calls the next lane up as well.
-    this.failures = lasted && this.options.failures > 1 ? 0 : this.failures + count;
-    this.lastReason = failure.reason;
-    this.barred = failure.kind === 'seldom' || failure.kind === 'refused' ? failure.kind : null;
-    if (this.wanted && failure.kind !== 'deleted') this.retryAfter(this.pauseMs());
-    this.context.onFailure(this, failure);
+    this.#failures = lasted && this.#options.failures > 1 ? 0 : this.#failures + count;
+    this.#lastReason = failure.reason;
+    this.#barred = failure.kind === 'seldom' || failure.kind === 'refused' ? failure.kind : null;
+    if (this.#wanted && failure.kind !== 'deleted') this.#retryAfter(this.#pauseMs());
+    this.#context.onFailure(this, failure);
   }
 
-  private retryAfter(pauseMs: number): void {
-    if (this.barred === 'refused') return;
-    this.cancelRetry?.();
-    this.cancelRetry = this.context.clock.after(pauseMs, () => { this.open(); });
+  #retryAfter(pauseMs: number): void {
+    if (this.#barred === 'refused') return;
+    this.#cancelRetry?.();
+    this.#cancelRetry = this.#context.clock.after(pauseMs, () => { this.#open(); });
   }
 
-  private pauseMs(): number {
-    const { random, settings } = this.context;
+  #pauseMs(): number {
+    const { random, settings } = this.#context;
     // Other stores and closed doors are looked at again at about the same distance, others with full jitter.
-    if (this.barred !== null) return settings.seldomMs * (0.75 + 0.5 * random());
-    return random() * Math.min(settings.backoffCapMs, settings.backoffBaseMs * 2 ** Math.min(this.failures, 30));
+    if (this.#barred !== null) return settings.seldomMs * (0.75 + 0.5 * random());
+    return random() * Math.min(settings.backoffCapMs, settings.backoffBaseMs * 2 ** Math.min(this.#failures, 30));
   }
 }

@@ -23,47 +23,47 @@ export interface LinePoints {
 
 /** One metric of one model: at most 2 · MAX_BUCKETS points, and the newest. */
 export class Line {
-  private buckets: Bucket[] = [];
+  #buckets: Bucket[] = [];
   // Rows that a bucket holds, and how many the newest one holds by now.
-  private stride = 1;
-  private filled = 0;
-  private last: Point | null = null;
+  #stride = 1;
+  #filled = 0;
+  #last: Point | null = null;
 
   /** Take one more point. NaN is kept only as the newest: it has no place among least and greatest. */
   add(step: number, value: number): void {
     const point: Point = [step, value];
-    this.last = point;
+    this.#last = point;
     if (Number.isNaN(value)) return;
-    const newest = this.buckets.at(-1);
-    if (newest !== undefined && this.filled < this.stride) {
-      this.buckets[this.buckets.length - 1] = merged(newest, [point, point]);
-      this.filled += 1;
+    const newest = this.#buckets.at(-1);
+    if (newest !== undefined && this.#filled < this.#stride) {
+      this.#buckets[this.#buckets.length - 1] = merged(newest, [point, point]);
+      this.#filled += 1;
       return;
     }
-    if (this.buckets.length >= MAX_BUCKETS) {
-      this.buckets = inPairs(this.buckets);
-      this.stride *= 2;
+    if (this.#buckets.length >= MAX_BUCKETS) {
+      this.#buckets = inPairs(this.#buckets);
+      this.#stride *= 2;
     }
-    this.buckets.push([point, point]);
-    this.filled = 1;
+    this.#buckets.push([point, point]);
+    this.#filled = 1;
   }
 
   /** Start from points that stand for `rows` rows, so that old rows keep their share of the buckets when new ones come. */
   load(steps: readonly number[], values: readonly number[], rows: number): void {
     const points = steps.map((step, index): Point => [step, values[index] ?? NaN]);
     const finite = points.filter(([, value]) => !Number.isNaN(value));
-    this.last = points.at(-1) ?? null;
+    this.#last = points.at(-1) ?? null;
     const stood = Math.max(rows, finite.length);
-    this.stride = 1;
-    while (stood > this.stride * MAX_BUCKETS) this.stride *= 2;
+    this.#stride = 1;
+    while (stood > this.#stride * MAX_BUCKETS) this.#stride *= 2;
     // Two points are a bucket as it was, and nothing is lost; more are merged only where there are too many.
-    const alone = finite.length * this.stride <= stood;
+    const alone = finite.length * this.#stride <= stood;
     const size = alone ? 1 : Math.max(2, Math.ceil(finite.length / (MAX_BUCKETS + 1)));
-    this.buckets = [];
+    this.#buckets = [];
     for (let start = 0; start < finite.length; start += size) {
-      this.buckets.push(finite.slice(start, start + size).map(asBucket).reduce(merged));
+      this.#buckets.push(finite.slice(start, start + size).map(asBucket).reduce(merged));
     }
-    this.filled = this.stride;
+    this.#filled = this.#stride;
   }
 
   /** Return what is kept, in order, each point once, the newest last. */
@@ -73,36 +73,36 @@ export class Line {
       const before = kept.at(-1);
       if (before?.[0] !== point[0] || before[1] !== point[1]) kept.push(point);
     };
-    for (const [first, second] of this.buckets) {
+    for (const [first, second] of this.#buckets) {
       keep(first);
       keep(second);
     }
-    if (this.last !== null) keep(this.last);
+    if (this.#last !== null) keep(this.#last);
     return kept;
   }
 }
 
 /** The curves of one attempt: a line for each metric and model, at most MAX_LINES. */
 export class Series {
-  private lines = new Map<string, Map<number, Line>>();
-  private count = 0;
+  #lines = new Map<string, Map<number, Line>>();
+  #count = 0;
 
   /** Start from the curves of a key frame; `rows` are the step rows that they stand for. */
   load(curves: readonly LinePoints[], rows: number): void {
     this.clear();
     for (const { metric, model, steps, values } of curves) {
       const all = curves.filter((curve) => curve.metric === metric).reduce((sum, curve) => sum + curve.steps.length, 0);
-      this.line(metric, model)?.load(steps, values, Math.round((rows * steps.length) / Math.max(1, all)));
+      this.#line(metric, model)?.load(steps, values, Math.round((rows * steps.length) / Math.max(1, all)));
     }
   }
 
   /** Take the step rows of a record. */
   add(record: LogRecord): void {
-    if (isRows(record.body)) this.addRows(record.body);
-    else if (record.body.eventType === 'step_update') this.addRow(record.body.metrics);
+    if (isRows(record.body)) this.#addRows(record.body);
+    else if (record.body.eventType === 'step_update') this.#addRow(record.body.metrics);
   }
 
-  private addRows(rows: Rows): void {
+  #addRows(rows: Rows): void {
     const names = curveNames(rows.columns.keys());
     const steps = rows.columns.get('currentStep');
     const models = rows.columns.get('currentModel');
@@ -112,46 +112,46 @@ export class Series {
       const model = modelNumber(models?.[index] ?? 1);
       for (const name of names) {
         const value = rows.columns.get(name)?.[index] ?? null;
-        if (value !== null) this.line(name, model)?.add(step, value);
+        if (value !== null) this.#line(name, model)?.add(step, value);
       }
     });
   }
 
   /** Take one row; a row without `currentStep` has no place on the axis and is passed over. */
-  private addRow(metrics: ReadonlyMap<string, number>): void {
+  #addRow(metrics: ReadonlyMap<string, number>): void {
     const step = metrics.get('currentStep');
     if (step === undefined) return;
     const model = modelNumber(metrics.get('currentModel') ?? 1);
-    for (const name of curveNames(metrics.keys())) this.line(name, model)?.add(step, metrics.get(name) ?? NaN);
+    for (const name of curveNames(metrics.keys())) this.#line(name, model)?.add(step, metrics.get(name) ?? NaN);
   }
 
   clear(): void {
-    this.lines.clear();
-    this.count = 0;
+    this.#lines.clear();
+    this.#count = 0;
   }
 
   /** Return the metrics that have a curve, `loss` first. */
   metrics(): string[] {
-    return curveNames(this.lines.keys());
+    return curveNames(this.#lines.keys());
   }
 
   /** Return the curves of one metric, models in order. */
   points(metric: string): readonly LinePoints[] {
-    const lines = [...(this.lines.get(metric) ?? [])].sort(([one], [other]) => one - other);
+    const lines = [...(this.#lines.get(metric) ?? [])].sort(([one], [other]) => one - other);
     return lines.map(([model, line]) => {
       const points = line.points();
       return { metric, model, steps: points.map(([step]) => step), values: points.map(([, value]) => value) };
     });
   }
 
-  private line(metric: string, model: number): Line | null {
-    const known = this.lines.get(metric)?.get(model);
+  #line(metric: string, model: number): Line | null {
+    const known = this.#lines.get(metric)?.get(model);
     if (known !== undefined) return known;
-    if (this.count >= MAX_LINES) return null;
+    if (this.#count >= MAX_LINES) return null;
     const line = new Line();
-    const models = this.lines.get(metric) ?? new Map<number, Line>();
-    this.lines.set(metric, models.set(model, line));
-    this.count += 1;
+    const models = this.#lines.get(metric) ?? new Map<number, Line>();
+    this.#lines.set(metric, models.set(model, line));
+    this.#count += 1;
     return line;
   }
 }

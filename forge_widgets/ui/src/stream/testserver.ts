@@ -77,19 +77,19 @@ export class TestServer {
   readonly asked: string[] = [];
   /** Requests that clients began, whether they came here or not. */
   requested = 0;
-  private server: Server | null = null;
-  private sockets = new WebSocketServer({ noServer: true });
-  private readonly viewers = new Set<Viewer>();
-  private readonly waiting = new Set<() => void>();
-  private heart: ReturnType<typeof setInterval> | null = null;
-  private port = 0;
+  #server: Server | null = null;
+  #sockets = new WebSocketServer({ noServer: true });
+  readonly #viewers = new Set<Viewer>();
+  readonly #waiting = new Set<() => void>();
+  #heart: ReturnType<typeof setInterval> | null = null;
+  #port = 0;
 
   constructor(log: TestLog) {
     this.log = log;
   }
 
   get connections(): number {
-    return this.viewers.size + this.waiting.size;
+    return this.#viewers.size + this.#waiting.size;
   }
 
   count(asked: string): number {
@@ -97,24 +97,24 @@ export class TestServer {
   }
 
   async start(): Promise<void> {
-    const server = createServer((request, response) => { this.answer(request, response); });
+    const server = createServer((request, response) => { this.#answer(request, response); });
     server.on('upgrade', (request: IncomingMessage, socket, head) => {
-      this.note('ws', request);
+      this.#note('ws', request);
       if (this.faults.socketsBlocked === true) socket.destroy();
-      else this.sockets.handleUpgrade(request, socket, head, (opened) => { this.open(opened, request); });
+      else this.#sockets.handleUpgrade(request, socket, head, (opened) => { this.#open(opened, request); });
     });
-    await new Promise<void>((listening) => server.listen(this.port, '127.0.0.1', listening));
-    this.port = (server.address() as AddressInfo).port;
-    this.server = server;
-    this.heart = setInterval(() => { this.beat(); }, this.heartbeatMs);
+    await new Promise<void>((listening) => server.listen(this.#port, '127.0.0.1', listening));
+    this.#port = (server.address() as AddressInfo).port;
+    this.#server = server;
+    this.#heart = setInterval(() => { this.#beat(); }, this.heartbeatMs);
   }
 
   async stop(): Promise<void> {
-    const { server } = this;
+    const server = this.#server;
     if (server === null) return;
-    this.server = null;
-    if (this.heart !== null) clearInterval(this.heart);
-    for (const viewer of this.viewers) viewer.socket.terminate();
+    this.#server = null;
+    if (this.#heart !== null) clearInterval(this.#heart);
+    for (const viewer of this.#viewers) viewer.socket.terminate();
     const closed = new Promise((done) => server.close(done));
     server.closeAllConnections();
     await closed;
@@ -122,105 +122,105 @@ export class TestServer {
 
   append(count: number): void {
     this.log.append(count);
-    for (const viewer of this.viewers) this.push(viewer);
-    for (const wake of [...this.waiting]) wake();
+    for (const viewer of this.#viewers) this.#push(viewer);
+    for (const wake of [...this.#waiting]) wake();
   }
 
   /** Close every socket with a code. */
   closeSockets(code: number): void {
-    for (const viewer of this.viewers) viewer.socket.close(code);
+    for (const viewer of this.#viewers) viewer.socket.close(code);
   }
 
   access(): ServerAccess {
     return {
-      socketUrl: (path, query) => `ws://127.0.0.1:${String(this.port)}/${path}?${new URLSearchParams(query).toString()}`,
+      socketUrl: (path, query) => `ws://127.0.0.1:${String(this.#port)}/${path}?${new URLSearchParams(query).toString()}`,
       openSocket: (url) => new NodeWebSocket(url) as unknown as WebSocket,
       request: (path, { query = {}, ...init } = {}) => {
         this.requested += 1;
-        return fetchFromNode(`http://127.0.0.1:${String(this.port)}/${path}?${new URLSearchParams(query).toString()}`, init);
+        return fetchFromNode(`http://127.0.0.1:${String(this.#port)}/${path}?${new URLSearchParams(query).toString()}`, init);
       },
     };
   }
 
-  private note(what: string, request: IncomingMessage): URLSearchParams {
+  #note(what: string, request: IncomingMessage): URLSearchParams {
     const { search, searchParams } = new URL(request.url ?? '', 'http://localhost');
     this.asked.push(what + search);
     return searchParams;
   }
 
-  private open(socket: Socket, request: IncomingMessage): void {
+  #open(socket: Socket, request: IncomingMessage): void {
     const { searchParams: query } = new URL(request.url ?? '', 'http://localhost');
     const viewer: Viewer = { socket, epoch: query.get('epoch'), after: Number(query.get('after')) };
-    this.viewers.add(viewer);
-    socket.on('close', () => this.viewers.delete(viewer));
-    socket.on('message', (data) => { this.hear(viewer, JSON.parse((data as Buffer).toString()) as Json); });
+    this.#viewers.add(viewer);
+    socket.on('close', () => this.#viewers.delete(viewer));
+    socket.on('message', (data) => { this.#hear(viewer, JSON.parse((data as Buffer).toString()) as Json); });
     if (this.faults.closeCode !== undefined) socket.close(this.faults.closeCode);
     else if (this.faults.socketsMute !== true) {
-      if (this.faults.socketsNameless !== true) socket.send(JSON.stringify(this.welcome()));
-      this.push(viewer);
+      if (this.faults.socketsNameless !== true) socket.send(JSON.stringify(this.#welcome()));
+      this.#push(viewer);
     }
   }
 
-  private hear(viewer: Viewer, message: Json): void {
+  #hear(viewer: Viewer, message: Json): void {
     this.asked.push(String(message['type']));
-    if (this.isQuiet()) return;
+    if (this.#isQuiet()) return;
     if (message['type'] === 'ping') viewer.socket.send(JSON.stringify({ type: 'pong', timestamp: Date.now() / 1000 }));
     if (message['type'] !== 'resume') return;
     Object.assign(viewer, { epoch: message['epoch'], after: message['after'] });
-    this.push(viewer);
+    this.#push(viewer);
   }
 
-  private push(viewer: Viewer): void {
+  #push(viewer: Viewer): void {
     const frame = this.log.frame(viewer.epoch, viewer.after);
-    if (frame === null || this.isQuiet()) return;
+    if (frame === null || this.#isQuiet()) return;
     Object.assign(viewer, { epoch: this.log.epoch, after: this.log.top });
     if (this.faults.loseFrame === true) this.faults.loseFrame = false;
     else viewer.socket.send(JSON.stringify(frame));
   }
 
-  private isQuiet(): boolean {
+  #isQuiet(): boolean {
     return this.faults.socketsMute === true || this.faults.socketsSilent === true;
   }
 
-  private beat(): void {
-    if (this.isQuiet()) return;
-    for (const viewer of this.viewers) viewer.socket.send(JSON.stringify(this.log.heartbeat()));
+  #beat(): void {
+    if (this.#isQuiet()) return;
+    for (const viewer of this.#viewers) viewer.socket.send(JSON.stringify(this.log.heartbeat()));
   }
 
-  private welcome(): Json {
+  #welcome(): Json {
     const timestamp = Date.now() / 1000;
     return { type: 'welcome', protocol: 1, storeId: this.storeId, heartbeatSeconds: this.heartbeatMs / 1000, timestamp };
   }
 
-  private answer(request: IncomingMessage, response: ServerResponse): void {
-    const query = this.note('poll', request);
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    const query = this.#note('poll', request);
     const wait = Number(query.get('wait'));
     if (this.faults.pollStatus !== undefined) {
       response.writeHead(this.faults.pollStatus).end();
     } else if (wait > 0 && this.faults.longPollsCut === true) {
       response.destroy();
     } else if (wait > 0 && this.log.frame(query.get('epoch'), Number(query.get('after'))) === null) {
-      this.park(response, query, wait);
+      this.#park(response, query, wait);
     } else {
-      this.reply(response, query);
+      this.#reply(response, query);
     }
   }
 
-  private park(response: ServerResponse, query: URLSearchParams, wait: number): void {
+  #park(response: ServerResponse, query: URLSearchParams, wait: number): void {
     const wake = (): void => {
-      this.waiting.delete(wake);
+      this.#waiting.delete(wake);
       clearTimeout(timer);
-      if (!response.destroyed) this.reply(response, query);
+      if (!response.destroyed) this.#reply(response, query);
     };
     const timer = setTimeout(wake, wait * 1000);
-    this.waiting.add(wake);
+    this.#waiting.add(wake);
     response.on('close', () => {
-      this.waiting.delete(wake);
+      this.#waiting.delete(wake);
       clearTimeout(timer);
     });
   }
 
-  private reply(response: ServerResponse, query: URLSearchParams): void {
+  #reply(response: ServerResponse, query: URLSearchParams): void {
     const frame = this.log.frame(query.get('epoch'), Number(query.get('after')));
     const { storeId, log } = this;
     response.end(JSON.stringify({ type: 'poll', protocol: 1, sessionId: 's', storeId, frame, heartbeat: log.heartbeat() }));
@@ -248,7 +248,7 @@ export class TestKernel implements CommChannel {
   readonly log: TestLog;
   readonly said: Json[] = [];
   readonly listeners = new Set<(message: unknown) => void>();
-  private cursor: { epoch: string; after: number } | null = null;
+  #cursor: { epoch: string; after: number } | null = null;
 
   constructor(log: TestLog) {
     this.log = log;
@@ -261,7 +261,7 @@ export class TestKernel implements CommChannel {
   send(message: Json): void {
     this.said.push(message);
     const subscribed = message['type'] === 'subscribe';
-    this.cursor = subscribed ? { epoch: String(message['epoch']), after: Number(message['after']) } : null;
+    this.#cursor = subscribed ? { epoch: String(message['epoch']), after: Number(message['after']) } : null;
     if (subscribed) queueMicrotask(() => { this.push(); });
   }
 
@@ -278,9 +278,9 @@ export class TestKernel implements CommChannel {
 
   /** Send what a subscriber has not got yet. */
   push(): void {
-    const frame = this.cursor === null ? null : this.log.frame(this.cursor.epoch, this.cursor.after);
+    const frame = this.#cursor === null ? null : this.log.frame(this.#cursor.epoch, this.#cursor.after);
     if (frame === null) return;
-    this.cursor = { epoch: this.log.epoch, after: this.log.top };
+    this.#cursor = { epoch: this.log.epoch, after: this.log.top };
     this.tell(frame);
   }
 

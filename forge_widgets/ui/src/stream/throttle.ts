@@ -3,41 +3,41 @@
 import type { Clock } from './clock';
 
 export class Throttle {
-  private readonly clock: Clock;
-  private readonly spacingMs: () => number;
-  private readonly action: () => void;
-  private doneAt = -Infinity;
-  private cancelTimer: (() => void) | null = null;
+  readonly #clock: Clock;
+  readonly #spacingMs: () => number;
+  readonly #action: () => void;
+  #doneAt = -Infinity;
+  #cancelTimer: (() => void) | null = null;
 
   constructor(clock: Clock, spacingMs: () => number, action: () => void) {
-    this.clock = clock;
-    this.spacingMs = spacingMs;
-    this.action = action;
+    this.#clock = clock;
+    this.#spacingMs = spacingMs;
+    this.#action = action;
   }
 
   /** Ask for the action: it is done now, or when the spacing since the last time is over. */
   request(): void {
-    if (this.cancelTimer !== null) return;
+    if (this.#cancelTimer !== null) return;
     // A clock set back must not put the next time off for long.
-    const since = Math.max(0, this.clock.now() - this.doneAt);
-    if (since >= this.spacingMs()) this.run();
-    else this.cancelTimer = this.clock.after(this.spacingMs() - since, () => { this.run(); });
+    const since = Math.max(0, this.#clock.now() - this.#doneAt);
+    if (since >= this.#spacingMs()) this.#run();
+    else this.#cancelTimer = this.#clock.after(this.#spacingMs() - since, () => { this.#run(); });
   }
 
   /** Do at once what is due later. */
   flush(): void {
-    if (this.cancelTimer !== null) this.run();
+    if (this.#cancelTimer !== null) this.#run();
   }
 
   /** Forget what was asked for. */
   cancel(): void {
-    this.cancelTimer?.();
-    this.cancelTimer = null;
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
   }
 
-  private run(): void {
+  #run(): void {
     this.cancel();
-    this.doneAt = this.clock.now();
-    this.action();
+    this.#doneAt = this.#clock.now();
+    this.#action();
   }
 }
