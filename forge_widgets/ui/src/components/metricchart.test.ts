@@ -72,6 +72,30 @@ it('shows another metric, on another scale, when told to', async () => {
   chart.end();
 });
 
+it('is as wide as its room, which changes', async () => {
+  const resized: (() => void)[] = [];
+  vi.stubGlobal('ResizeObserver', class {
+    constructor(listener: () => void) {
+      resized.push(listener);
+    }
+    observe(): void {
+      return undefined;
+    }
+    disconnect(): void {
+      return undefined;
+    }
+  });
+  const width = vi.spyOn(HTMLElement.prototype, 'clientWidth', 'get').mockReturnValue(900);
+  const [source, drawing] = [new ViewSource(viewOf(RUNNING)), new TestPlotly()];
+  const chart = new MetricChart(document.body, { stream: source, shown: LOSS, plotly: () => Promise.resolve(drawing.plotly) });
+  await vi.advanceTimersByTimeAsync(300);
+  width.mockReturnValue(400);
+  for (const tell of resized) tell();
+  await vi.advanceTimersByTimeAsync(300);
+  expect(drawing.drawn.map((layout) => layout.width)).toEqual([900, 400]);
+  chart.end();
+});
+
 it('says why it can’t be drawn, and tries again when the way is back', async () => {
   const offline = viewOf(RUNNING, { link: { transport: null, reason: 'no answer', offlineSince: 1 } });
   const [source, drawing] = [new ViewSource(offline), new TestPlotly()];

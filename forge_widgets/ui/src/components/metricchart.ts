@@ -117,7 +117,9 @@ export class MetricChart {
     this.#plot.setAttribute('role', 'img');
     this.#plot.setAttribute('aria-label', `${this.#shown.metric} of ${view.sessionId} by step`);
     const { data, layout, config } = figureOf(view, this.#shown, themeOf(this.#root));
-    await plotly.react(this.#plot, data, layout, config);
+    // Plotly measures its room only when it is told to; 0 is where nothing is laid out.
+    const width = this.#plot.clientWidth;
+    await plotly.react(this.#plot, data, width > 0 ? { ...layout, width } : layout, config);
   }
 
   #fail(error: unknown): void {
