@@ -17,6 +17,9 @@ from forge_widgets.core.series import Series
 from forge_widgets.core.sketch import HEIGHT, WIDTH, Curve, sketch
 from forge_widgets.core.state import Model, State
 
+SESSION_MIME_TYPE = "application/vnd.forge-widgets.session.v1+json"
+"""The face that the lab extension renders from the server: ids, and which view of the session is meant."""
+
 MAX_METRICS = 8
 MAX_PHASES = 6
 MAX_MODELS = 12

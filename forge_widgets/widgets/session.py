@@ -17,6 +17,7 @@ import anywidget
 import comm
 import traitlets
 
+from forge_widgets.core.face import SESSION_MIME_TYPE
 from forge_widgets.core.metrics import check_session_id
 from forge_widgets.errors import ForgeError, InvalidInput
 from forge_widgets.stores import Store, open_store
@@ -24,9 +25,6 @@ from forge_widgets.widgets.comm import CommStream, read_wish
 from forge_widgets.widgets.frontend import built_file
 from forge_widgets.widgets.parent_server import has_parent_server
 from forge_widgets.widgets.reader import SessionReader
-
-SESSION_MIME_TYPE = "application/vnd.forge-widgets.session.v1+json"
-"""What the JupyterLab extension renders; its data holds nothing random, the store's id stands in the metadata."""
 
 StoreLike = str | os.PathLike[str] | Store | None
 

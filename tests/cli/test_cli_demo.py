@@ -19,8 +19,8 @@ import requests
 from forge_widgets.analysis.history import history
 from forge_widgets.analysis.sessions import SessionInfo, sessions
 from forge_widgets.cli.demo.lab import LabServer, find_server
-from forge_widgets.cli.demo.notebook import MIME
 from forge_widgets.cli.demo.training import existing_training
+from forge_widgets.core.face import SESSION_MIME_TYPE
 from forge_widgets.stores import open_store
 from tests.cli.conftest import CommandLine
 
@@ -68,9 +68,9 @@ def test_the_demo_trains_shows_and_ends_and_a_second_one_uses_its_server(forge: 
     notebook = server.ask(f"api/contents{parts.path.removeprefix('/lab/tree')}?content=1")["content"]
     stored = notebook["cells"][1]["outputs"][0]
     store = open_store(forge.store)
-    assert stored["metadata"][MIME] == {"storeId": store.store_id}
+    assert stored["metadata"][SESSION_MIME_TYPE] == {"storeId": store.store_id}
     store.close()
-    session_id = stored["data"][MIME]["sessionId"]
+    session_id = stored["data"][SESSION_MIME_TYPE]["sessionId"]
     assert f'forge.watch("{session_id}")' in "".join(notebook["cells"][1]["source"])
 
     line_with(demo, "Trained 3,000 steps")

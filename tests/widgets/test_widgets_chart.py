@@ -9,12 +9,12 @@ from typing import Any
 import ipywidgets
 import pytest
 
+from forge_widgets.core.face import SESSION_MIME_TYPE
 from forge_widgets.errors import InvalidInput, InvalidSessionId
 from forge_widgets.stores import open_store
 from forge_widgets.training.run import run
 from forge_widgets.widgets.chart import MetricChart
 from forge_widgets.widgets.frontend import built_file
-from forge_widgets.widgets.session import SESSION_MIME_TYPE
 
 
 @pytest.fixture(autouse=True)

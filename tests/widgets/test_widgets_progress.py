@@ -14,12 +14,12 @@ import pytest
 import traitlets
 from IPython.core.formatters import DisplayFormatter
 
+from forge_widgets.core.face import SESSION_MIME_TYPE
 from forge_widgets.errors import ForgeError, InvalidInput, InvalidSessionId, InvalidStoreURL, StoreUnavailable
 from forge_widgets.stores import open_store
 from forge_widgets.training.hooks import create_progress_hooks
 from forge_widgets.widgets import frontend
 from forge_widgets.widgets.progress import ProgressWidget, watch
-from forge_widgets.widgets.session import SESSION_MIME_TYPE
 
 
 @pytest.fixture(autouse=True)

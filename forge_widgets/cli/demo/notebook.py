@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import quote
 
 from forge_widgets.cli.demo.lab import LabServer
+from forge_widgets.core.face import SESSION_MIME_TYPE
 
 NAME = "forge-widgets-demo"
-MIME = "application/vnd.forge-widgets.session.v1+json"
 
 Json = dict[str, Any]
 
@@ -77,8 +77,8 @@ def _output(session_id: str, store_id: str) -> Json:
         "output_type": "execute_result",
         "execution_count": 1,
         "data": {
-            MIME: {"sessionId": session_id, "version": 1},
+            SESSION_MIME_TYPE: {"sessionId": session_id, "version": 1},
             "text/plain": f"Progress of {session_id}: JupyterLab with forge-widgets shows it live here",
         },
-        "metadata": {MIME: {"storeId": store_id}},
+        "metadata": {SESSION_MIME_TYPE: {"storeId": store_id}},
     }
