@@ -186,7 +186,12 @@ def test_where_the_session_is_unknown_the_stored_face_is_shown(
     copy = path.read_text().replace('"elsewhere"', '"from-afar"')
     (lab.root / "from-afar.ipynb").write_text(copy)
     page.open(lab, "from-afar.ipynb", kernel=False)
+    assert page.page.evaluate("() => window.jupyterapp.shell.currentWidget.content.model.cells.get(0).trusted") is False
     expect(page.page.get_by_text("20 steps recorded").last).to_be_visible()
+    # The sanitizer of an untrusted notebook has left the curve: an image, which it draws.
+    curve = page.page.locator('.jp-OutputArea img[src^="data:image/svg+xml"]').last
+    expect(curve).to_be_visible()
+    assert curve.evaluate("image => image.complete && image.naturalWidth > 100")
 
 
 def test_a_chart_follows_the_stream_and_again_within_ten_seconds_of_a_reload(
