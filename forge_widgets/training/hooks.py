@@ -124,6 +124,12 @@ class ProgressHooks:
         self._ended = True
         self._run.add_event("training_error", error=describe(error))
 
+    def __reduce__(self) -> tuple[Callable[..., ProgressHooks], tuple[object, ...]]:
+        """Make hooks of the same session in the process that these are sent to: a producer of its own, in this attempt."""
+        # What was emitted so far is recorded first: the other process joins it.
+        self.flush()
+        return _in_another_process, (self.session_id, self._run.store_name)
+
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Wait until all that was emitted is durable; False where that took longer than ``timeout_s``."""
         return self._run.flush(timeout_s)
@@ -145,6 +151,10 @@ def _from_one(model_idx: Any) -> Any:
         return model_idx + 1
     except Exception:  # noqa: BLE001  # a user's object may raise anything; the rest of the step must be recorded
         return model_idx
+
+
+def _in_another_process(session_id: str, store: StoreLike) -> ProgressHooks:
+    return ProgressHooks(session_id, store=store)
 
 
 def create_progress_hooks(session_id: str, *, store: StoreLike = None, resume: bool = False) -> ProgressHooks:

@@ -197,6 +197,12 @@ class Run:
             logger.warning("%s: %s; training goes on, steps are kept and saved later", self.session_id, error)
             return None
 
+    @property
+    def store_name(self) -> str | os.PathLike[str] | None:
+        """What opens this run's store in another process too; None is the user's own."""
+        given = self._given
+        return given if given is None or isinstance(given, (str, os.PathLike)) else given.url
+
     def _known_store(self) -> Store | None:
         """Return the open store that was given; None where it is ours to open."""
         return None if self._given is None or isinstance(self._given, (str, os.PathLike)) else self._given

@@ -360,6 +360,33 @@ def test_a_forked_worker_that_goes_on_with_its_parents_hooks_has_everything_reco
     assert len(recorded.rows("s", attempt=1)) == 150
 
 
+def test_hooks_that_are_sent_to_a_spawned_worker_go_on_there_in_the_same_attempt(
+    folder: Path, recorded: Recorded, tmp_path: Path
+) -> None:
+    worker = tmp_path / "spawned.py"
+    worker.write_text(
+        textwrap.dedent("""
+            import multiprocessing, sys
+            import forge_widgets as forge
+
+            def train(hooks):
+                for step in range(100):
+                    hooks.emit_step_update(step=step, loss=1.0, model_idx=1)
+
+            if __name__ == "__main__":
+                hooks = forge.create_progress_hooks("s", store=sys.argv[1])
+                hooks.emit_training_started(total_steps=100)
+                worker = multiprocessing.get_context("spawn").Process(target=train, args=(hooks,))
+                worker.start()
+                worker.join(60)
+                assert worker.exitcode == 0
+        """)
+    )
+    subprocess.run([sys.executable, os.fspath(worker), os.fspath(folder)], check=True, timeout=90)
+    assert [row["currentStep"] for row in recorded.rows("s", attempt=1)] == list(range(100))
+    assert len({record.producer for record in recorded.records("s")}) == 2
+
+
 def test_ranks_of_one_job_share_an_attempt() -> None:
     torchrun = {"WORLD_SIZE": "8", "TORCHELASTIC_RUN_ID": "r1", "MASTER_ADDR": "a"}
     assert job_group(torchrun) == job_group({**torchrun, "RANK": "3"}) != ""
