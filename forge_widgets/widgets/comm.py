@@ -23,7 +23,7 @@ from forge_widgets.core.subscription import Cursor
 from forge_widgets.core.wire import Json, heartbeat_message, welcome_message
 from forge_widgets.errors import ForgeError
 from forge_widgets.stores.processes import process_alive
-from forge_widgets.widgets.reader import SessionReader
+from forge_widgets.widgets.reader import MAX_FRAME_POINTS, UNASKED_POINTS, SessionReader
 
 FRAME_S = 0.05
 """Between two frames at least: twenty a second."""
@@ -188,7 +188,7 @@ class CommStream:
             self._welcome()
         else:
             self._repeats = 0
-        made = self._reader.message(None)
+        made = self._reader.message(None, MAX_FRAME_POINTS if self._eager else UNASKED_POINTS)
         if made is not None:
             self._pushed = made[1]
             self._deliver(order, *made)

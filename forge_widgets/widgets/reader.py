@@ -17,6 +17,9 @@ from forge_widgets.stores.base import Store
 MAX_FRAME_POINTS = 4_000
 """Points of all curves in a key frame: they travel through the kernel's own process, as text."""
 
+UNASKED_POINTS = 1_000
+"""The same in a key frame that nobody asked for: most pages have a better transport, and let it pass."""
+
 MAX_FRAME_ROWS = 2_000
 """Rows in a delta frame; what has more behind it gets a key frame, so that training keeps its time."""
 
@@ -63,7 +66,7 @@ class SessionReader:
             self._catch_up()
             return html_face(self.session_id, self._log.state, self._log.series, metric, log_y=log_y)
 
-    def message(self, cursor: Cursor | None) -> tuple[Json, Cursor] | None:
+    def message(self, cursor: Cursor | None, most_points: int = MAX_FRAME_POINTS) -> tuple[Json, Cursor] | None:
         """Build the frame after a cursor (None: a key frame) and where it leads; None where nothing is new."""
         with self._lock:
             frame = self._log.frame(cursor)
@@ -71,7 +74,7 @@ class SessionReader:
                 return None
             if not frame.key and frame.last - frame.first >= MAX_FRAME_ROWS:
                 frame = Frame(frame.epoch, 1, frame.last, True, frame.state, ())
-            message = frame_message(self.session_id, frame, self._log.series, MAX_FRAME_POINTS)
+            message = frame_message(self.session_id, frame, self._log.series, most_points)
             return message, Cursor(frame.epoch, frame.last)
 
     def _catch_up(self) -> bool:

@@ -19,7 +19,7 @@ from forge_widgets.stores import open_store
 from forge_widgets.stores.base import Store
 from forge_widgets.stores.processes import this_host
 from forge_widgets.widgets.comm import CommStream, Subscribe, Unsubscribe, read_wish
-from forge_widgets.widgets.reader import MAX_FRAME_POINTS, MAX_FRAME_ROWS, SessionReader
+from forge_widgets.widgets.reader import MAX_FRAME_POINTS, MAX_FRAME_ROWS, UNASKED_POINTS, SessionReader
 
 DEADLINE_S = 20.0
 
@@ -110,6 +110,15 @@ def test_a_subscriber_far_behind_gets_a_key_frame_that_stays_small(store: Store)
     assert sum(len(line["steps"]) for line in newest["series"]) <= MAX_FRAME_POINTS
     assert all(len(line["steps"]) >= MIN_LINE_POINTS for line in newest["series"])
     assert all(line["steps"][-1] == MAX_FRAME_ROWS + 2 for line in newest["series"])
+
+
+@pytest.mark.parametrize(("eager", "most"), [(False, UNASKED_POINTS), (True, MAX_FRAME_POINTS)])
+def test_what_nobody_asked_for_is_smaller_where_pages_have_a_server(store: Store, *, eager: bool, most: int) -> None:
+    rows(store, 1, 1_000, metrics=8)
+    with streaming(store, eager=eager) as (_, sent):
+        until(lambda: frames(sent))
+    points = sum(len(line["steps"]) for line in frames(sent)[0]["series"])
+    assert most / 2 < points <= most
 
 
 def test_nothing_is_read_for_front_ends_that_have_a_better_transport(store: Store) -> None:
