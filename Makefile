@@ -1,10 +1,11 @@
 # make demo   watch three networks being trained, live in JupyterLab
 # make test   everything CI checks: lint, types, front-end tests, Python tests in real browsers and servers
 # make lint   the first part of it
+# make soak   the faults that a live view has to survive, on real processes: kills, cuts, full disks (docs/RELIABILITY.md)
 # make setup  only the set-up, which the others do by themselves; make clean undoes it
 
 PYTHON ?= python3
-COVERAGE ?= 85
+COVERAGE ?= 95
 PYTEST_ARGS ?=
 
 VENV := .venv
@@ -18,7 +19,7 @@ UI_SOURCES := $(shell find $(UI)/src $(UI)/schema -type f -not -name '*.test.ts*
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test lint setup clean
+.PHONY: demo test soak lint setup clean
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -27,6 +28,10 @@ demo: setup
 test: lint $(STAMPS)/chromium
 	cd $(UI) && npm test
 	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=$(COVERAGE) $(PYTEST_ARGS)
+
+# -rP shows what each test drew its accidents by, and measured.
+soak: setup
+	$(BIN)/python -m pytest tests/faults -m soak -rP $(PYTEST_ARGS)
 
 lint: setup
 	$(BIN)/ruff check .
