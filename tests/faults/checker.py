@@ -1,0 +1,157 @@
+"""The one judge of all faults: what was acknowledged, what the log holds, and what viewers have applied.
+
+After healing: acknowledged is a part of the log, nothing is there twice, every viewer holds a run of the log from its key
+frame on, and the state is the fold of the log on what was before its floor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from forge_widgets.core.events import Event, Record
+from forge_widgets.core.state import State, fold_all
+from forge_widgets.core.steps import Row
+from forge_widgets.core.subscription import Slice
+from forge_widgets.stores.base import Store
+from tests.faults.viewer import Chapter, Viewer
+
+
+class Acknowledged(NamedTuple):
+    """A producer was told that everything up to this sequence number is durable; it stands for this step."""
+
+    producer: str
+    sequence: int
+    step: int
+
+
+class Unit(NamedTuple):
+    """What stands at one offset: an event or one row."""
+
+    offset: int
+    attempt: int
+    producer: str
+    sequence: int
+    what: Event | Row
+
+
+def units_of(records: Iterable[Record]) -> Iterator[Unit]:
+    """Take records apart into events and rows, so that it doesn't matter how blocks were cut."""
+    for record in records:
+        if isinstance(record.body, Event):
+            yield Unit(record.offset, record.attempt, record.producer, record.sequence, record.body)
+            continue
+        for index, row in enumerate(record.body.rows()):
+            yield Unit(record.offset + index, record.attempt, record.producer, record.sequence + index, row)
+
+
+def read_all(store: Store, session_id: str) -> Slice:
+    """Read a whole log, as readers do: a part at a time."""
+    read = store.read(session_id, 0)
+    assert read is not None, f"no session {session_id!r}"
+    records, top = list(read.records), read.top
+    while records and records[-1].last < top:
+        more = store.read(session_id, records[-1].last)
+        assert more is not None
+        assert more.epoch == read.epoch
+        assert more.records, f"nothing follows {records[-1].last}, and {top} is the top"
+        records += more.records
+    return Slice(read.epoch, read.floor, top, records, read.base)
+
+
+def check(
+    store: Store,
+    session_id: str,
+    acknowledged: Sequence[Acknowledged] = (),
+    viewers: Sequence[Viewer] = (),
+    *,
+    before: Sequence[Slice] = (),
+) -> Slice:
+    """Judge a session; return its log. ``before`` are its earlier logs, which were moved away in mid-training."""
+    log = read_all(store, session_id)
+    logs = {one.epoch: one for one in (*before, log)}
+    for one in logs.values():
+        _check_numbering(one)
+    _check_acknowledged(list(logs.values()), acknowledged)
+    snapshot = store.snapshot(session_id)
+    assert snapshot is not None
+    assert (snapshot.cursor.epoch, snapshot.cursor.offset) == (log.epoch, log.top)
+    assert fold_all(log.base, log.records) == snapshot.state, "the state is not the fold of the log"
+    for viewer in viewers:
+        for chapter in viewer.chapters:
+            _check_chapter(chapter, logs)
+        _check_end(viewer, log, snapshot.state)
+    return log
+
+
+def _check_numbering(log: Slice) -> None:
+    """See that offsets have no hole, and that nothing is there twice."""
+    seen: dict[str, int] = {}
+    expected = log.floor
+    for unit in units_of(log.records):
+        assert unit.offset == expected, f"offset {unit.offset} where {expected} was due"
+        expected += 1
+        newest = seen.get(unit.producer, 0)
+        assert unit.sequence > newest, f"{unit.producer}: sequence {unit.sequence} after {newest}"
+        seen[unit.producer] = unit.sequence
+    assert expected == log.top + 1
+
+
+def _check_acknowledged(logs: Sequence[Slice], acknowledged: Sequence[Acknowledged]) -> None:
+    """See that every acknowledged step is there once, and everything of its producer that came before it."""
+    newest: dict[str, int] = {}
+    steps = {ack[:2]: ack.step for ack in acknowledged}
+    for producer, sequence, _ in acknowledged:
+        newest[producer] = max(newest.get(producer, 0), sequence)
+    found: dict[str, set[int]] = {producer: set() for producer in newest}
+    for log in logs:
+        for unit in units_of(log.records):
+            if unit.producer not in newest:
+                continue
+            assert unit.sequence not in found[unit.producer], f"{unit.producer} {unit.sequence} is in two logs"
+            found[unit.producer].add(unit.sequence)
+            step = steps.get((unit.producer, unit.sequence))
+            if step:
+                assert not isinstance(unit.what, Event)
+                assert unit.what[1]["currentStep"] == step
+    for producer, sequence in newest.items():
+        lost = set(range(1, sequence + 1)) - found[producer]
+        assert not lost, f"{producer}: {len(lost)} of {sequence} acknowledged are lost, the first is {min(lost)}"
+
+
+def _check_chapter(chapter: Chapter, logs: dict[str, Slice]) -> None:
+    """See that a viewer has applied a run of the log, from a key frame on that was the fold up to there."""
+    applied = list(units_of(chapter.records))
+    assert [unit.offset for unit in applied] == list(range(chapter.start + 1, chapter.start + 1 + len(applied)))
+    log = logs.get(chapter.epoch)
+    if log is None:  # its log was deleted: nobody has it any more
+        return
+    units = {unit.offset: unit for unit in units_of(log.records)}
+    for unit in applied:
+        assert unit == units.get(unit.offset), f"at {unit.offset} a viewer has {unit}, the log {units.get(unit.offset)}"
+    if chapter.start + 1 >= log.floor:
+        assert chapter.base == fold_all(log.base, _up_to(chapter.start, log.records)), "a key frame is not the fold"
+
+
+def _check_end(viewer: Viewer, log: Slice, state: State) -> None:
+    """See that a viewer has arrived where the log stands."""
+    assert viewer.chapters, f"a viewer has seen nothing: {viewer}"
+    assert (viewer.chapters[-1].epoch, viewer.offset) == (log.epoch, log.top), f"a viewer stayed behind: {viewer}"
+    assert viewer.state == state, "a viewer's state is not the log's"
+
+
+def _up_to(offset: int, records: Sequence[Record]) -> Iterator[Record]:
+    """Yield records up to an offset, the last one cut there."""
+    for record in records:
+        if record.offset > offset:
+            return
+        body = record.body
+        if record.last > offset and not isinstance(body, Event):
+            body = body.slice(0, offset - record.offset + 1)
+        yield Record(
+            offset=record.offset,
+            attempt=record.attempt,
+            producer=record.producer,
+            sequence=record.sequence,
+            body=body,
+        )

@@ -1,0 +1,175 @@
+"""Servers and trainings that are killed and stopped, several at once, too fast, and viewers that never read."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import signal
+import socket
+import time
+
+import pytest
+
+from forge_widgets.core.events import Event
+from forge_widgets.stores import open_store
+from tests.faults.checker import units_of
+from tests.faults.house import TOKEN, House, until
+
+pytestmark = pytest.mark.soak
+
+KILLS = 3
+STOPPED_S = 3.0
+FLOOD_S = 3.0
+
+
+def test_a_server_that_is_killed_takes_nothing_with_it(house: House, chance: random.Random) -> None:
+    server = house.serve()
+    training = house.train()
+    viewers = [house.watch(), house.watch(transport="http")]
+    for _ in range(KILLS):
+        time.sleep(chance.uniform(0.05, 0.6))
+        server.kill()
+        training.goes_on()
+        server = house.serve()
+        at = time.monotonic()
+        for viewer in viewers:
+            viewer.until(lambda v=viewer, at=at: v.applied_at > at, "frame of the new server")  # type: ignore[misc]
+    assert training.stop() == 0
+    house.judge(training)
+    # The same log all along: each has gone on from its cursor.
+    assert [len(viewer.chapters) for viewer in viewers] == [1, 1]
+    assert training.end["saved"]
+
+
+def test_a_training_that_is_killed_keeps_what_was_flushed_and_is_lost_once(house: House, chance: random.Random) -> None:
+    house.serve()
+    viewers = [house.watch_early("s"), house.watch_early("s"), house.watch_early("s", transport="http")]
+    training = house.train(steps_per_s=500)
+    time.sleep(chance.uniform(0.1, 1.0))
+    training.kill()
+    at = time.monotonic()
+    for viewer in viewers:
+        viewer.until(lambda v=viewer: v.state.lost, "connection_lost", 30)  # type: ignore[misc]
+    assert time.monotonic() - at < 30
+    time.sleep(1.5)  # for a second one to come: three more looks
+    log = house.judge(training)
+    lost = [unit for unit in units_of(log.records) if isinstance(unit.what, Event)]
+    assert [unit.what.event_type for unit in lost if isinstance(unit.what, Event)] == [
+        "training_started",
+        "connection_lost",
+    ]
+
+
+@pytest.mark.parametrize("whom", ["server", "training"])
+def test_who_was_stopped_takes_up_where_it_was(house: House, whom: str) -> None:
+    server = house.serve()
+    training = house.train()
+    viewers = [house.watch(), house.watch(transport="http")]
+    stopped = server if whom == "server" else training
+    stopped.send(signal.SIGSTOP)
+    time.sleep(STOPPED_S)
+    before = [viewer.connections for viewer in viewers]
+    stopped.send(signal.SIGCONT)
+    training.goes_on(100)
+    assert training.stop() == 0
+    log = house.judge(training)
+    assert not [unit for unit in units_of(log.records) if getattr(unit.what, "event_type", "") == "connection_lost"]
+    assert [len(viewer.chapters) for viewer in viewers] == [1, 1]
+    # No storm: the socket comes back a few times at most.
+    assert viewers[0].connections - before[0] <= 3
+
+
+def test_a_viewer_that_never_reads_costs_little_and_is_sent_away(house: House) -> None:
+    server = house.serve()
+    training = house.train(steps_per_s=2_000)
+    viewer = house.watch()
+    files, memory = server.open_sockets, server.memory_kb
+    deaf = [upgraded_and_deaf(house.port) for _ in range(10)]
+    ages = []
+    until(lambda: server.open_sockets > files, "connection")
+    ends = time.monotonic() + 30
+    # Closed once it has not answered a ping in time (2 s each here).
+    while server.open_sockets > files and time.monotonic() < ends:
+        ages.append(time.time() - viewer.state.updated_at)
+        time.sleep(0.05)
+    assert server.open_sockets <= files, f"{server.open_sockets} open files, {files} before"
+    assert sorted(ages)[len(ages) // 2] < 0.5, ages
+    assert server.memory_kb - memory < 60_000
+    for connection in deaf:
+        connection.close()
+    assert training.stop() == 0
+    house.judge(training)
+    assert (len(viewer.chapters), viewer.failures) == (1, [])
+
+
+def upgraded_and_deaf(port: int) -> socket.socket:
+    """Open a WebSocket by hand, and read nothing of it."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    connection.connect(("127.0.0.1", port))
+    connection.sendall(
+        f"GET /ws/s?protocol=1 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: token {TOKEN}\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+    )
+    return connection
+
+
+def test_a_flood_is_thinned_and_counted_and_loses_no_event(house: House) -> None:
+    house.serve()
+    viewer = house.watch_early("s")
+    training = house.run("flood", "s", FLOOD_S)
+    assert training.wait(90) == 0
+    end = training.end
+    assert end["saved"]
+    log = house.judge(training)
+    assert viewer.state.rows + viewer.state.thinned == end["emitted"]
+    assert viewer.state.value("currentStep") == end["emitted"]
+    events = [unit.what.event_type for unit in units_of(log.records) if isinstance(unit.what, Event)]
+    assert events == ["training_started", *["model_completed"] * end["completed"], "phase_completed"]
+    print(f"flood: {end['perSecond']:.0f} steps/s, {viewer.state.thinned} of {end['emitted']} thinned")
+
+
+def test_a_fork_after_the_first_step_writes_as_a_producer_of_its_own(house: House) -> None:
+    house.serve()
+    viewer = house.watch_early("s")
+    training = house.run("fork", "s", 300)
+    assert training.wait(60) == 0
+    log = house.judge(training)
+    assert len({ack.producer for ack in training.acknowledged}) == 3
+    assert viewer.state.rows == 900
+    assert {record.attempt for record in log.records} == {1}
+
+
+def test_eight_ranks_at_once_share_an_attempt_and_lose_nothing(house: House) -> None:
+    house.serve()
+    viewer = house.watch_early("s")
+    job = {"WORLD_SIZE": "8", "TORCHELASTIC_RUN_ID": secrets.token_hex(4), "MASTER_ADDR": "a"}
+    ranks = [house.run("steady", "s", 50, **job, RANK=str(rank)) for rank in range(8)]
+    for rank in ranks:
+        until(lambda rank=rank: rank.step >= 20, "20 steps of each rank", 60)  # type: ignore[misc]
+    assert [rank.stop() for rank in ranks] == [0] * 8
+    log = house.judge(*ranks)
+    assert {record.attempt for record in log.records} == {1}
+    assert len({record.producer for record in log.records}) == 8
+    assert viewer.state.rows == sum(rank.step for rank in ranks)
+
+
+def test_a_session_started_again_while_its_first_attempt_runs_is_two_attempts_never_mixed(house: House) -> None:
+    house.serve()
+    viewer = house.watch_early("s")
+    first = house.train(steps_per_s=100)
+    first.goes_on(20)
+    second = house.train(steps_per_s=100)
+    second.goes_on(20)
+    first.goes_on(20)
+    assert (first.stop(), second.stop()) == (0, 0)
+    log = house.judge(first, second)
+    attempts = {record.producer: record.attempt for record in log.records}
+    assert sorted(attempts.values()) == [1, 2]
+    assert all(attempts[record.producer] == record.attempt for record in log.records)
+    # What is shown is the second one's alone.
+    assert (viewer.state.attempt, viewer.state.rows) == (2, second.step)
+    store = open_store(house.folder)
+    assert [summary.attempts for summary in store.summaries()] == [2]
+    store.close()

@@ -1,0 +1,158 @@
+"""What happens to the disk under a training that somebody watches: full, locked, and files moved, deleted and broken."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from forge_widgets.core.events import Event
+from forge_widgets.core.subscription import Slice
+from forge_widgets.stores.session_file import SessionFile
+from tests.faults.checker import units_of
+from tests.faults.house import House, until
+
+pytestmark = pytest.mark.soak
+
+FULL_S = 2.0
+LOCKED_S = 6.0
+
+
+@pytest.fixture
+def small_house(tmp_path: Path, seed: int) -> Iterator[House]:
+    """Give a house on a disk of 1 MB, where mounting one is allowed."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = shutil.which("mount")
+    options = ["-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if mount is None or subprocess.run([mount, *options], check=False, capture_output=True).returncode:
+        pytest.skip("mounting needs root")
+    house = House(disk / "store", seed)
+    yield house
+    house.close()
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def log_in_file(file: Path) -> Slice:
+    """Read the log in a session's file, wherever it lies."""
+    with closing(SessionFile(file, busy_timeout_s=1, wal=True)) as opened:
+        return opened.read(0, 10_000_000)
+
+
+def lost(log: Slice) -> int:
+    return sum(isinstance(u.what, Event) and u.what.event_type == "connection_lost" for u in units_of(log.records))
+
+
+def test_a_full_disk_is_said_and_what_waits_is_saved_in_order_when_there_is_room(small_house: House) -> None:
+    house = small_house
+    house.serve()
+    training = house.train()
+    viewers = [house.watch(), house.watch(transport="http")]
+    filler = house.folder.parent / "filler"
+    with filler.open("wb", buffering=0) as opened:
+        try:
+            while opened.write(bytes(4_096)):
+                pass
+        except OSError:
+            pass
+    for viewer in viewers:
+        viewer.until(lambda v=viewer: v.unsaved > 10, "word of what is not saved", 30)  # type: ignore[misc]
+        assert "no space is left" in viewer.reasons[-1]
+    held = training.step
+    time.sleep(FULL_S)
+    # Nothing is acknowledged that the disk could not take.
+    assert training.step <= held + 1
+    filler.unlink()
+    training.goes_on(200)
+    for viewer in viewers:
+        viewer.until(lambda v=viewer: v.unsaved == 0, "word that all is saved", 30)  # type: ignore[misc]
+    assert training.stop() == 0
+    log = house.judge(training)
+    assert training.end["slowest"] < 0.5
+    assert (lost(log), [len(viewer.chapters) for viewer in viewers]) == (0, [1, 1])
+
+
+def test_a_lock_that_somebody_else_holds_is_waited_out(house: House) -> None:
+    house.serve()
+    training = house.train()
+    viewers = [house.watch(), house.watch(transport="http")]
+    writer = Path(__file__).parents[1] / "stores" / "writer.py"
+    with subprocess.Popen(
+        [sys.executable, str(writer), "lock", str(house.folder), "s"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PYTHONPATH": str(Path(__file__).parents[2])},
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdin is not None
+        assert holder.stdout.readline() == "locked\n"
+        held = training.step
+        time.sleep(LOCKED_S)
+        assert training.step <= held + 1
+        holder.stdin.write("\n")
+        holder.stdin.close()
+        holder.wait(20)
+    training.goes_on(200)
+    assert training.stop() == 0
+    log = house.judge(training)
+    assert training.end["slowest"] < 0.5
+    assert (lost(log), [len(viewer.chapters) for viewer in viewers]) == (0, [1, 1])
+
+
+@pytest.mark.parametrize("away", ["renamed", "deleted"])
+def test_a_file_that_goes_under_a_training_is_followed_by_a_new_log_with_its_state(house: House, away: str) -> None:
+    house.serve()
+    training, other = house.train(), house.train("other")
+    viewers = [house.watch(), house.watch(transport="http"), house.watch("other")]
+    training.goes_on(50)
+    file, moved = house.folder / "sessions" / "s.sqlite", house.folder.parent / "moved.sqlite"
+    epoch = viewers[0].position[0]
+    if away == "renamed":
+        file.rename(moved)
+    else:
+        file.unlink()
+    training.goes_on(100)
+    for viewer in viewers[:2]:
+        viewer.until(lambda v=viewer: v.position[0] != epoch, "new epoch")  # type: ignore[misc]
+    assert [one.stop() for one in (training, other)] == [0, 0]
+    steps = training.step
+    if away == "renamed":
+        log = house.judge(training, before=(log_in_file(moved),))
+    else:
+        # What the deleted file held went with it; its state and all that came later did not.
+        log = house.judge()
+        assert [unit.sequence for unit in units_of(log.records)][-1] == steps + 2
+        assert log.base.rows + sum(not isinstance(unit.what, Event) for unit in units_of(log.records)) == steps
+    assert all(viewer.state.rows == steps for viewer in viewers[:2])
+    house.judge(other, session_id="other")
+    assert len(viewers[2].chapters) == 1
+
+
+def test_a_file_that_is_broken_under_a_training_is_set_aside_and_no_acknowledged_step_with_it(house: House) -> None:
+    house.serve()
+    training, other = house.train(), house.train("other")
+    viewers = [house.watch(), house.watch("other")]
+    training.goes_on(50)
+    file, epoch = house.folder / "sessions" / "s.sqlite", viewers[0].position[0]
+    wal = Path(f"{file}-wal")
+    with wal.open("r+b") as opened:  # cut to nothing: what was acknowledged into it may be gone
+        opened.truncate(0)
+    viewers[0].until(lambda: viewers[0].position[0] != epoch, "new epoch", 30)
+    training.goes_on(100)
+    aside = file.with_name("s.sqlite.damaged-1")
+    until(aside.exists, "file set aside")
+    assert [one.stop() for one in (training, other)] == [0, 0]
+    log = house.judge()
+    sequences = [unit.sequence for unit in units_of(log.records) if unit.producer == training.acknowledged[0].producer]
+    assert sequences == list(range(sequences[0], training.step + 3))
+    # What the viewer had applied before, and what the new log holds, is everything.
+    before = [unit.sequence for unit in units_of(viewers[0].chapters[0].records)]
+    assert not before or sequences[0] <= before[-1] + 1 or viewers[0].chapters[-1].base.rows >= sequences[0] - 2
+    house.judge(other, session_id="other")
