@@ -113,7 +113,7 @@ def _check_acknowledged(logs: Sequence[Slice], acknowledged: Sequence[Acknowledg
             step = steps.get((unit.producer, unit.sequence))
             if step:
                 assert not isinstance(unit.what, Event)
-                assert unit.what[1]["currentStep"] == step
+                assert unit.what[1]["currentStep"] == step, f"{unit} was acknowledged as step {step}"
     for producer, sequence in newest.items():
         lost = set(range(1, sequence + 1)) - found[producer]
         assert not lost, f"{producer}: {len(lost)} of {sequence} acknowledged are lost, the first is {min(lost)}"
