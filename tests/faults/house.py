@@ -16,7 +16,7 @@ from typing import Any
 
 from forge_widgets.core.subscription import Slice
 from forge_widgets.stores import open_store
-from tests.faults.checker import Acknowledged, check
+from tests.faults.checker import Acknowledged, check, read_all, units_of
 from tests.faults.proxy import Proxy
 from tests.faults.viewer import Viewer
 
@@ -193,6 +193,17 @@ class House:
         viewer = self.view(session_id, **options).start()
         viewer.until(lambda: viewer.delivering, "answer", 20)
         return viewer
+
+    def assert_durable(self, training: Training, session_id: str = "s") -> None:
+        """See that what a training was told is durable is in the log now, whatever is wrong with it."""
+        acknowledged = training.acknowledged[-1]
+        store = open_store(self.folder)
+        try:
+            read = read_all(store, session_id)
+        finally:
+            store.close()
+        newest = max(unit.sequence for unit in units_of(read.records) if unit.producer == acknowledged.producer)
+        assert newest >= acknowledged.sequence, f"{acknowledged} is not in the log, which ends at {newest}"
 
     def judge(
         self,
