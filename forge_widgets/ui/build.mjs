@@ -1,7 +1,7 @@
 // Bundles everything that runs outside JupyterLab into ../static: the anywidgets and the stand-alone page, with
 // React aliased to preact/compat, and plotly.js beside them. The widget's script has a size limit, held here.
 // Called by `npm run build:widget`; `--watch` rebuilds, `--size` only prints what was built.
-import { copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -10,6 +10,9 @@ import esbuild from 'esbuild';
 const OUT = join(import.meta.dirname, '..', 'static');
 /** Bytes; the anywidget's script travels over the comm and into saved notebooks. */
 const LIMITS = { 'widget.js': 80_000 };
+/** The packages of others whose code is in the bundles. */
+const BUNDLED = ['preact', 'plotly.js-basic-dist-min'];
+const LICENCES = 'THIRD_PARTY_LICENSES.txt';
 
 /** Hands a stylesheet over as text, minified: it travels inside the scripts. */
 const cssAsText = {
@@ -62,9 +65,19 @@ async function copyPlotly() {
   await copyFile(require.resolve('plotly.js-basic-dist-min/plotly-basic.min.js'), join(OUT, 'plotly-basic.min.js'));
 }
 
+/** Write the licences of what the bundles hold beside them. */
+async function writeLicences() {
+  const texts = BUNDLED.map(async (name) => {
+    const text = await readFile(join(import.meta.dirname, 'node_modules', name, 'LICENSE'), 'utf8');
+    return `${name}\n${'='.repeat(name.length)}\n\n${text.trim()}\n`;
+  });
+  await writeFile(join(OUT, LICENCES), (await Promise.all(texts)).join('\n'));
+}
+
 /** Files are replaced in place, so that a running server never misses one; what no entry makes any more goes. */
 async function removeStale() {
-  const made = new Set([...Object.keys(options.entryPoints).map((entry) => `${entry}.js`), 'plotly-basic.min.js']);
+  const scripts = Object.keys(options.entryPoints).map((entry) => `${entry}.js`);
+  const made = new Set([...scripts, 'plotly-basic.min.js', LICENCES]);
   for (const name of await readdir(OUT)) {
     if (!made.has(name)) await rm(join(OUT, name), { recursive: true });
   }
@@ -80,6 +93,7 @@ if (process.argv.includes('--size')) {
   await mkdir(OUT, { recursive: true });
   await esbuild.build(options);
   await copyPlotly();
+  await writeLicences();
   await removeStale();
   await checkSizes();
 }
