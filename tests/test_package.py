@@ -63,7 +63,9 @@ def test_the_wheel_holds_a_prebuilt_lab_extension(wheel: zipfile.Path, wheel_nam
     assert json.loads((wheel / f"{LABEXTENSION}/install.json").read_text())["packageName"] == "forge-widgets"
 
 
-@pytest.mark.parametrize("name", ["widget.js", "chart.js", "page.js", "plotly-basic.min.js", "THIRD_PARTY_LICENSES.txt"])
+@pytest.mark.parametrize(
+    "name", ["widget.js", "chart.js", "page.js", "plotly-basic.min.js", "THIRD_PARTY_LICENSES.txt"]
+)
 def test_the_wheel_holds_the_built_scripts_and_their_licences(wheel_names: list[str], name: str) -> None:
     assert f"forge_widgets/static/{name}" in wheel_names
 
