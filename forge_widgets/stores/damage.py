@@ -50,9 +50,15 @@ def leave_moved(folder: Folder, slot: Slot, file: Path) -> bool:
     if slot.file is None or not slot.file.is_moved():
         return False
     opened, slot.file = slot.file, None
-    if opened.leave():
-        with folder.lock():
-            folder.drop_journals(file)
+    try:
+        opened.bring_in()
+        if opened.wal_stayed:
+            with folder.lock():
+                # Asked again: another process may have taken it away since, and begun a new log there.
+                if opened.wal_stayed:
+                    folder.drop_journals(file)
+    finally:
+        opened.close()
     return True
 
 

@@ -145,16 +145,15 @@ class SessionFile:
         group = producer.group or producer.id
         return Carried(self._folded.state, producer.id, group, known.attempt, known.sequence)
 
-    def leave(self) -> bool:
-        """Close a connection to a file that was moved, with all that is in its write-ahead log brought into it.
-
-        True where that log is still at the old path: there it would be taken for another file's.
-        """
+    def bring_in(self) -> None:
+        """Bring all that is in the write-ahead log of a file that was moved into it, as far as that goes."""
         with suppress(apsw.Error):
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL)
-        stale = self._wal_now()[1] == self._wal_seen[1] != 0
-        self.close()
-        return stale
+
+    @property
+    def wal_stayed(self) -> bool:
+        """Whether the write-ahead log of a file that was moved is still at the old path: to be asked while it is open."""
+        return self._wal_now()[1] == self._wal_seen[1] != 0
 
     def append(self, batch: Batch, received: float) -> Receipt:
         """Append a batch in one durable transaction. Raises SequenceGap."""

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import apsw
@@ -256,6 +256,32 @@ def test_a_reader_follows_a_file_to_its_successor(sqlite: SqliteStore, folder: P
     sqlite.append("s", batch("p", 6, steps(5, 5)))
     assert reader.version("s") not in (None, before)
     assert steps_in(reader) == [5, 6, 7, 8, 9]
+    reader.close()
+
+
+def test_who_leaves_a_moved_file_late_leaves_its_successor_alone(
+    sqlite: SqliteStore, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a reader waits to take the old write-ahead log away, the writer has done so, and begun a new log there."""
+    reader = SqliteStore(folder)
+    sqlite.append("s", batch("p", 1, steps(0, 5)))
+    assert steps_in(reader) == [0, 1, 2, 3, 4]
+    file = folder / "sessions" / "s.sqlite"
+    file.rename(tmp_path / "moved.sqlite")
+    lock, epochs = Folder.lock, []
+
+    def lock_late(own: Folder) -> AbstractContextManager[None]:
+        monkeypatch.setattr(Folder, "lock", lock)
+        epochs.append(sqlite.append("s", batch("p", 6, steps(5, 5))).epoch)
+        return lock(own)
+
+    monkeypatch.setattr(Folder, "lock", lock_late)
+    assert steps_in(reader) == [5, 6, 7, 8, 9]
+    epochs.append(sqlite.append("s", batch("p", 11, steps(10, 5))).epoch)
+    assert epochs[0] == epochs[1]
+    assert steps_in(reader) == list(range(5, 15))
+    assert steps_in_file(tmp_path / "moved.sqlite") == [0, 1, 2, 3, 4]
+    assert not list(file.parent.glob("*.damaged-*"))
     reader.close()
 
 
