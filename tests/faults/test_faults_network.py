@@ -59,6 +59,7 @@ def test_a_reset_in_mid_stream_is_resumed_within_a_second(house: House, chance: 
     house.judge(training)
     assert len(viewer.chapters) == 1
     assert len(viewer.failures) == RESETS
+    print(f"resumed after {', '.join(f'{seconds:.2f}' for seconds in took)} s")
     assert max(took) < 1.0, took
 
 
@@ -80,6 +81,7 @@ def test_a_stream_that_is_cut_at_any_byte_is_never_half_applied(house: House, cu
         assert len(viewer.chapters) == 1, f"cut after {position}: {why}"
         if whole:
             break
+    print(f"{len(viewers)} cuts")
     assert len(viewers) * stride > 300
     house.judge(viewers=viewers)
 
@@ -101,6 +103,7 @@ def test_a_harmed_byte_is_never_applied(house: House, chance: random.Random) -> 
         if viewer.offset == 3:  # it lay behind the frame
             break
         heal(viewer)
+    print(f"{len(viewers)} harmed bytes")
     assert len(viewers) > 150
     house.judge(viewers=viewers)
 
