@@ -31,7 +31,7 @@ test: lint $(STAMPS)/chromium
 
 # -rP shows what each test drew its accidents by, and measured.
 soak: setup
-	$(BIN)/python -m pytest tests/faults -m soak -rP $(PYTEST_ARGS)
+	FORGE_FAULTS=long $(BIN)/python -m pytest tests/faults -rP $(PYTEST_ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

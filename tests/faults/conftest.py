@@ -1,4 +1,8 @@
-"""A house for each fault test, and the seed that it draws its accidents by: printed, and set by FORGE_FAULTS_SEED."""
+"""A house for each fault test, how much each does, and the seed that it draws its accidents by.
+
+``make test`` does a little of each fault, ``make soak`` (FORGE_FAULTS=long) a lot; FORGE_FAULTS_SEED draws the same
+accidents again.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,31 @@ import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import pytest
 
 from tests.faults.house import House
+
+Amount = TypeVar("Amount", int, float)
+
+
+class Effort(Protocol):
+    """Chooses between a short pass and a long one."""
+
+    def __call__(self, short: Amount, long: Amount) -> Amount:
+        """Return how often, or for how many seconds, a test does what it does."""
+
+
+@pytest.fixture(scope="session")
+def effort() -> Effort:
+    """Give what a test asks how much it is to do."""
+    is_long = os.environ.get("FORGE_FAULTS", "short") == "long"
+
+    def choose(short: Amount, long: Amount) -> Amount:
+        return long if is_long else short
+
+    return choose
 
 
 @pytest.fixture

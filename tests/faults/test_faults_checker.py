@@ -20,8 +20,6 @@ from forge_widgets.stores.base import Store
 from tests.faults.checker import Acknowledged, check
 from tests.faults.viewer import Viewer
 
-pytestmark = pytest.mark.soak
-
 ALL = [Acknowledged("p", 4, 3)]
 
 

@@ -18,8 +18,6 @@ from tests.faults.house import House
 from tests.faults.proxy import Cut
 from tests.faults.viewer import Json, Patience, Viewer
 
-pytestmark = pytest.mark.soak
-
 RESETS = 5
 LONGEST_STREAM = 2_000
 SLOW_S = 8.0

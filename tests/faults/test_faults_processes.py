@@ -15,8 +15,6 @@ from forge_widgets.stores import open_store
 from tests.faults.checker import units_of
 from tests.faults.house import TOKEN, House, until
 
-pytestmark = pytest.mark.soak
-
 KILLS = 3
 STOPPED_S = 3.0
 FLOOD_S = 3.0

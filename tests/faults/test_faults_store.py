@@ -22,8 +22,6 @@ from forge_widgets.stores.sqlite import SqliteStore
 from tests.faults.checker import units_of
 from tests.faults.house import House
 
-pytestmark = pytest.mark.soak
-
 FULL_S = 2.0
 LOCKED_S = 6.0
 
