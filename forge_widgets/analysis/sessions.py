@@ -16,6 +16,7 @@ from forge_widgets.analysis.reading import StoreLike, opened
 from forge_widgets.core.document import metrics_of
 from forge_widgets.core.eta import Estimate, time_left
 from forge_widgets.core.events import STATUSES, Status
+from forge_widgets.core.pulse import Standing, standing
 from forge_widgets.errors import InvalidInput
 from forge_widgets.stores.base import Summary
 from forge_widgets.stores.missed import summaries_now
@@ -28,6 +29,8 @@ class SessionInfo(Struct, frozen=True, kw_only=True):
     status: Status
     # True where the training went without a word: the status is the last that it said.
     lost: bool
+    # How it stood, in one word: the status, or "lost", or "slow" or "stalled" by the pace of its own steps.
+    standing: Standing
     # The attempt that all of this is of: the latest, and so the number of attempts.
     attempt: int
     # In UTC: the first record of the first attempt, and the newest record.
@@ -72,16 +75,18 @@ def sessions(*, status: Status | None = None, limit: int | None = None, store: S
     if limit is not None and limit < 1:
         raise InvalidInput(f"{limit!r} is no limit", where="limit", expected="1 or more, or None for all")
     with opened(store) as source:
-        found = summaries_now(source, time.time())
-        return [_info(summary) for summary in found if status is None or summary.state.status == status][:limit]
+        now = time.time()
+        found = summaries_now(source, now)
+        return [_info(summary, now) for summary in found if status is None or summary.state.status == status][:limit]
 
 
-def _info(summary: Summary) -> SessionInfo:
+def _info(summary: Summary, now: float) -> SessionInfo:
     state = summary.state
     return SessionInfo(
         session_id=summary.session_id,
         status=state.status,
         lost=state.lost,
+        standing=standing(state, now),
         attempt=state.attempt,
         created_at=moment(summary.created_at),
         updated_at=moment(summary.updated_at),

@@ -51,7 +51,7 @@ _HEAD = ("SESSION", "STATUS", "MODEL", "STEP", "LOSS", "LEFT", "UPDATED")
 def _line(info: SessionInfo, now: float) -> tuple[str, ...]:
     return (
         info.session_id,
-        f"{info.status}, gone" if info.lost else info.status,
+        f"{info.status}, gone" if info.lost else info.standing,
         info.place("currentModel", "totalModels"),
         info.place("currentStep", "totalSteps") if "currentStep" in info.recorded else "",
         format_number(info.metrics["loss"]) if "loss" in info.recorded else "",
@@ -82,6 +82,7 @@ def _document(info: SessionInfo) -> dict[str, Any]:
         "sessionId": info.session_id,
         "status": info.status,
         "lost": info.lost,
+        "standing": info.standing,
         "error": info.error,
         "attempt": info.attempt,
         "createdAt": iso_time(info.created_at.timestamp()),

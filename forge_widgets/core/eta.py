@@ -58,14 +58,19 @@ def estimate(pace: Sequence[Pace], total: float) -> Estimate | None:
     if len(pace) < MIN_SAMPLES:
         return None
     elapsed, done = pace[-1].timestamp - pace[0].timestamp, pace[-1].steps - pace[0].steps
-    rates = sorted(
-        (after.steps - before.steps) / (after.timestamp - before.timestamp)
-        for before, after in pairwise(pace)
-        if after.timestamp > before.timestamp and after.steps > before.steps
-    )
+    rates = sample_rates(pace)
     if not rates or elapsed <= 0 or done <= 0:
         return None
     rate = done / elapsed
     left = max(0.0, total - pace[-1].steps)
     slow, fast = rates[len(rates) // 4], rates[(3 * len(rates)) // 4]
     return Estimate(rate, left / rate, left / max(fast, rate), left / min(slow, rate))
+
+
+def sample_rates(pace: Sequence[Pace]) -> list[float]:
+    """Return the steps a second from sample to sample where it went forward, slowest first."""
+    return sorted(
+        (after.steps - before.steps) / (after.timestamp - before.timestamp)
+        for before, after in pairwise(pace)
+        if after.timestamp > before.timestamp and after.steps > before.steps
+    )

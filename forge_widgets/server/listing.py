@@ -11,6 +11,7 @@ from collections.abc import Callable
 from forge_widgets.core.document import Json, metrics_of
 from forge_widgets.core.eta import progress_share, time_left
 from forge_widgets.core.metrics import split_nonfinite
+from forge_widgets.core.pulse import standing
 from forge_widgets.server.documents import times_of
 from forge_widgets.server.pool import StorePool
 from forge_widgets.stores.base import Store, Summary
@@ -46,8 +47,8 @@ def _failed(reading: asyncio.Task[list[Summary]]) -> bool:
     return reading.done() and (reading.cancelled() or reading.exception() is not None)
 
 
-def list_entry(summary: Summary, connections: int) -> Json:
-    """Build a session's entry of a list: the contract's fields, and those of docs/PROTOCOL.md."""
+def list_entry(summary: Summary, connections: int, now: float) -> Json:
+    """Build a session's entry of a list at ``now``: the contract's fields, and those of docs/PROTOCOL.md."""
     state = summary.state
     left = time_left(state)
     metrics, nonfinite = split_nonfinite(metrics_of(state))
@@ -60,6 +61,7 @@ def list_entry(summary: Summary, connections: int) -> Json:
         "attempts": summary.attempts,
         "attempt": state.attempt,
         "lost": state.lost,
+        "standing": standing(state, now),
         "error": state.error,
         "recorded": sorted(state.metrics),
         "progress": progress_share(state),

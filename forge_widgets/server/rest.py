@@ -124,7 +124,8 @@ class SessionsHandler(ForgeHandler):
             summary for summary in await context.listing.summaries() if not status or summary.state.status == status
         ]
         listed = summaries if limit is None else summaries[: int(limit)]
-        sessions = [list_entry(summary, context.hub.viewers(summary.session_id)) for summary in listed]
+        now = context.clock()
+        sessions = [list_entry(summary, context.hub.viewers(summary.session_id), now) for summary in listed]
         self.write_json({"sessions": sessions, "total": len(summaries), "storeId": context.store.store_id})
 
 

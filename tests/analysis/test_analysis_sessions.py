@@ -48,6 +48,15 @@ def test_a_session_says_how_far_it_is_and_how_long_it_takes(store: Store, record
     assert (found.created_at.timestamp(), found.updated_at.timestamp()) == (T0, T0 + 10)
 
 
+def test_a_running_session_says_whether_its_steps_come_as_usual(store: Store, record: Record) -> None:
+    record("stands", "p1", [steps(11)])
+    record("goes", "p1", [steps(11, time.time() - 10)])
+    assert {found.session_id: found.standing for found in sessions(store=store)} == {
+        "stands": "stalled",
+        "goes": "running",
+    }
+
+
 def test_a_training_whose_process_is_gone_is_said_to_be_lost(store: Store, record: Record) -> None:
     record("run", "p1", [steps(11)])
     process = subprocess.Popen([sys.executable, "-c", ""])
@@ -55,7 +64,7 @@ def test_a_training_whose_process_is_gone_is_said_to_be_lost(store: Store, recor
     beat = Heartbeat(producer="p1", attempt=1, pid=process.pid, host=this_host(), beat=time.time())
     store.beat("run", beat)
     (found,) = sessions(store=store)
-    assert found.lost
+    assert (found.lost, found.standing) == (True, "lost")
     assert found.left is None
     assert "running, training gone" in str(found)
 

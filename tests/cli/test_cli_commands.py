@@ -36,7 +36,7 @@ def test_sessions_are_a_table(forge: CommandLine) -> None:
     answer = forge.run("sessions")
     head, line = answer.stdout.splitlines()
     assert head.split() == ["SESSION", "STATUS", "MODEL", "STEP", "LOSS", "LEFT", "UPDATED"]
-    assert line.split()[:5] == ["cognate-1", "running", "1/1", "1/10", "NaN"]
+    assert line.split()[:5] == ["cognate-1", "stalled", "1/1", "1/10", "NaN"]
     assert line.endswith(" ago")
     assert (answer.returncode, answer.stderr) == (0, "")
 
@@ -47,7 +47,7 @@ def test_sessions_are_strict_json(forge: CommandLine) -> None:
     document = json.loads(answer.stdout, parse_constant=pytest.fail)
     (found,) = document["sessions"]
     assert document["total"] == 1
-    assert (found["sessionId"], found["status"], found["rows"]) == ("cognate-1", "running", 2)
+    assert (found["sessionId"], found["status"], found["standing"], found["rows"]) == ("cognate-1", "running", "stalled", 2)
     assert found["metrics"]["loss"] is None
     assert found["nonfinite"] == {"loss": "NaN"}
     assert found["createdAt"] == "2025-11-22T08:26:40.000Z"

@@ -19,6 +19,7 @@ import pytest
 
 from forge_widgets.core.eta import estimate
 from forge_widgets.core.events import Body, Event, Record, length
+from forge_widgets.core.pulse import pulse
 from forge_widgets.core.series import Series
 from forge_widgets.core.state import Pace, State, fold
 from forge_widgets.core.steps import Row, StepBlock, block_of
@@ -192,6 +193,53 @@ def eta_cases() -> list[Case]:
     ]
 
 
+def pulse_cases() -> list[Case]:
+    """Paces, moments, and what is said of a run then."""
+
+    def even(apart: float, count: int = 20, rate: float = 5.0) -> list[Pace]:
+        return [Pace(START + apart * index, rate * apart * index) for index in range(count)]
+
+    def slowing(last: int, rate: float) -> list[Pace]:
+        fast = [Pace(START + index, 5.0 * index) for index in range(10)]
+        return [*fast, *(Pace(START + 10 + index, 45 + rate * (index + 1)) for index in range(last))]
+
+    # Five samples a second apart, then an evaluation of twenty seconds, and again.
+    pausing = [Pace(START + 25 * lap + second, 25.0 * lap + 5 * second) for lap in range(5) for second in range(6)]
+    asked: list[tuple[str, list[Pace], float]] = [
+        ("a step a moment ago", even(1.0), 0.4),
+        ("five seconds are usual for nobody to notice", even(1.0), 5.0),
+        ("no step for eight seconds", even(1.0), 8.0),
+        ("no step for half a minute", even(1.0), 30.0),
+        ("no step for longer", even(1.0), 31.0),
+        ("ten seconds from step to step", even(10.0, rate=0.1), 15.0),
+        ("four times ten seconds are slow", even(10.0, rate=0.1), 41.0),
+        ("twelve times ten seconds are a stall", even(10.0, rate=0.1), 121.0),
+        ("evaluations in between are usual", pausing, 70.0),
+        ("and make no run slow", pausing[:-4], 0.0),
+        ("three times as slow as usual", slowing(5, 1.0), 0.0),
+        ("half as fast as usual", slowing(5, 2.5), 0.0),
+        ("the newest samples stand still", slowing(5, 0.0), 0.0),
+        ("too few samples to compare", slowing(5, 1.0)[-5:], 0.0),
+        ("nothing sampled yet", [], 4.0),
+        ("nothing sampled for long", [], 45.0),
+    ]
+    cases = []
+    for name, pace, idle in asked:
+        at = pace[-1].timestamp if pace else START
+        state = State(pace=tuple(pace), stepped_at=at if pace else 0.0, updated_at=at, status="running")
+        cases.append(
+            {
+                "name": name,
+                "pace": msgspec.to_builtins(pace),
+                "steppedAt": state.stepped_at,
+                "updatedAt": state.updated_at,
+                "now": at + idle,
+                "pulse": pulse(state, at + idle),
+            }
+        )
+    return cases
+
+
 def series_cases() -> list[Case]:
     """Rows in blocks and events, and the curves that come of them."""
     source = random.Random(7)
@@ -251,6 +299,7 @@ def frame_cases() -> list[Case]:
 VECTORS: dict[str, Callable[[], list[Case]]] = {
     "fold": fold_cases,
     "eta": eta_cases,
+    "pulse": pulse_cases,
     "series": series_cases,
     "frames": frame_cases,
 }

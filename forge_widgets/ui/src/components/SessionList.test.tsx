@@ -88,9 +88,13 @@ it('groups sessions by whether they run and when they did', async () => {
   expect(words[4]).toContain('3 d ago');
 });
 
-it('does not promise a time to a run that was not heard of for long', async () => {
-  const host = await show({ sessions: [row('a', 'running', 300)] });
-  expect(host.querySelector('.forge-row-time')?.textContent).toBe('5 min ago');
+it('says whose steps do not come as usual, and promises no time to a run that stands still', async () => {
+  const host = await show({ sessions: [row('a', 'running', 300, { standing: 'stalled' }), row('b', 'running', 8, { standing: 'slow' })] });
+  const [stalled, slow] = host.querySelectorAll('.forge-row');
+  expect(stalled?.querySelector('.forge-row-time')?.textContent).toBe('5 min ago');
+  expect(stalled?.querySelector('.forge-row-detail')?.textContent).toBe('stalled · model 2/3 · loss 0.184');
+  expect(slow?.querySelector('.forge-row-time')?.textContent).toBe('12 min');
+  expect(slow?.querySelector('.forge-row-detail')?.textContent).toContain('slow · ');
 });
 
 it('opens a session by its button, and marks the one that is open', async () => {

@@ -12,8 +12,6 @@ import { useNow } from './usesession';
 import { agoWords, sentence } from './words';
 
 const RECENT_S = 24 * 3600;
-/** A run that was not heard of for this long has no time left that one could believe: the row says since when. */
-const QUIET_S = 30;
 const COPIED_MS = 2000;
 
 const EXAMPLE = `import forge_widgets as forge
@@ -67,7 +65,8 @@ interface RowProps {
 function Row({ session, now, onOpen, open }: RowProps): JSX.Element {
   const going = isGoing(session);
   const quiet = now - session.updatedAt;
-  const time = going && quiet < QUIET_S ? leftOf(session) : agoWords(quiet);
+  // A run that stands still has no time left that one could believe: the row says since when.
+  const time = going && session.standing !== 'stalled' ? leftOf(session) : agoWords(quiet);
   return (
     <li>
       <button
@@ -145,14 +144,16 @@ function isGoing({ status, lost }: SessionSummary): boolean {
   return !lost && (status === 'running' || status === 'paused' || status === 'waiting');
 }
 
-function kindOf({ status, lost }: SessionSummary): MarkKind {
+function kindOf({ standing, lost }: SessionSummary): MarkKind {
   if (lost) return 'lost';
-  switch (status) {
+  switch (standing) {
     case 'running':
+    case 'slow':
+    case 'stalled':
     case 'paused':
     case 'completed':
     case 'error':
-      return status;
+      return standing;
     default:
       return 'waiting';
   }
@@ -164,10 +165,10 @@ function leftOf({ status, secondsLeft }: SessionSummary): string {
 }
 
 function detailOf(session: SessionSummary): string {
-  const { status, lost, error, metrics } = session;
+  const { status, standing, lost, error, metrics } = session;
   if (status === 'error') return `error · ${error.split('\n', 1)[0] ?? ''}`;
   if (status === 'waiting') return 'nothing recorded yet';
-  const parts = [lost ? 'connection lost' : status === 'running' ? '' : status];
+  const parts = [lost ? 'connection lost' : standing === 'running' ? '' : standing];
   const { totalModels = 1, currentModel = 1 } = metrics;
   if (totalModels > 1) parts.push(`model ${currentModel}/${totalModels}`);
   if (session.recorded.has('loss')) parts.push(`loss ${metricText('loss', metrics['loss'])}`);

@@ -8,6 +8,8 @@ export interface SessionSummary {
   readonly status: string;
   /** Its training went away without a word. */
   readonly lost: boolean;
+  /** How it stands, in one word: its status, or what is wrong with one that runs. */
+  readonly standing: string;
   readonly error: string;
   /** Seconds since the epoch; 0 where unknown. */
   readonly updatedAt: number;
@@ -120,11 +122,13 @@ export function parseSessions(answer: unknown): SessionSummary[] {
 }
 
 function parseSession(sessionId: string, row: Readonly<Record<string, unknown>>): SessionSummary {
+  const status = typeof row['status'] === 'string' ? row['status'] : 'waiting';
   const updatedAt = Date.parse(String(row['lastUpdate'])) / 1000;
   return {
     sessionId,
-    status: typeof row['status'] === 'string' ? row['status'] : 'waiting',
+    status,
     lost: row['lost'] === true,
+    standing: typeof row['standing'] === 'string' ? row['standing'] : status,
     error: typeof row['error'] === 'string' ? row['error'] : '',
     updatedAt: Number.isFinite(updatedAt) ? updatedAt : 0,
     metrics: isRecord(row['metrics']) ? numbersOf(row['metrics']) : {},

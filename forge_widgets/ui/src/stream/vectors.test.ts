@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 import { CursorClient } from './cursor';
 import { estimate } from './eta';
+import { pulse } from './pulse';
 import type { LinePoints } from './series';
 import { Series } from './series';
 import { emptyState, fold } from './state';
@@ -44,5 +45,12 @@ describe('frames', () => {
     const client = new CursorClient();
     for (const frame of frames as Json[]) expect(client.take(parsedFrame(frame))).not.toBe('hole');
     expect(client.state).toEqual(parsedState(state));
+  });
+});
+
+describe('pulse', () => {
+  it.each(vectors('pulse'))('$name', ({ pace, steppedAt, updatedAt, now, pulse: expected }) => {
+    const state = { ...emptyState(), pace: pace as Pace[], steppedAt: steppedAt as number, updatedAt: updatedAt as number };
+    expect(pulse(state, now as number)).toBe(expected);
   });
 });
