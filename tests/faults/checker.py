@@ -14,7 +14,7 @@ from forge_widgets.core.state import State, fold_all
 from forge_widgets.core.steps import Row
 from forge_widgets.core.subscription import Slice
 from forge_widgets.stores.base import Store
-from tests.faults.viewer import Chapter, Viewer
+from tests.faults.view import Chapter, View
 
 
 class Acknowledged(NamedTuple):
@@ -63,7 +63,7 @@ def check(
     store: Store,
     session_id: str,
     acknowledged: Sequence[Acknowledged] = (),
-    viewers: Sequence[Viewer] = (),
+    viewers: Sequence[View] = (),
     *,
     before: Sequence[Slice] = (),
 ) -> Slice:
@@ -133,7 +133,7 @@ def _check_chapter(chapter: Chapter, logs: dict[str, Slice]) -> None:
         assert chapter.base == fold_all(log.base, _up_to(chapter.start, log.records)), "a key frame is not the fold"
 
 
-def _check_end(viewer: Viewer, log: Slice, state: State) -> None:
+def _check_end(viewer: View, log: Slice, state: State) -> None:
     """See that a viewer has arrived where the log stands."""
     assert viewer.chapters, f"a viewer has seen nothing: {viewer}"
     assert (viewer.chapters[-1].epoch, viewer.offset) == (log.epoch, log.top), f"a viewer stayed behind: {viewer}"

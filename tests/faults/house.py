@@ -3,107 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from forge_widgets.core.subscription import Slice
 from forge_widgets.stores import open_store
 from tests.faults.checker import Acknowledged, check, read_all, units_of
+from tests.faults.process import Process, until
 from tests.faults.proxy import Proxy
+from tests.faults.view import View
 from tests.faults.viewer import Viewer
 
 TOKEN = "a-token-of-the-faults"
-_HERE = Path(__file__).parent
-_ROOT = _HERE.parents[1]
-
-
-def until(condition: Callable[[], object], what: str, timeout_s: float = 20.0) -> None:
-    """Wait until a condition holds; fail at the deadline."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, f"no {what} in {timeout_s} s"
-        time.sleep(0.01)
-
-
-class Process:
-    """A Python script of this folder as a process; its lines are read by a thread, so that it never waits for us."""
-
-    def __init__(self, script: str, *arguments: object, **environment: str) -> None:
-        self.lines: list[str] = []
-        self._process = subprocess.Popen(
-            [sys.executable, str(_HERE / script), *map(str, arguments)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(_ROOT), **environment},
-        )
-        self.pid = self._process.pid
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    @property
-    def memory_kb(self) -> int:
-        """How much memory it holds now (resident, in KB)."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")))
-
-    @property
-    def open_sockets(self) -> int:
-        """How many sockets it has open now."""
-        links = [_link(path) for path in Path(f"/proc/{self.pid}/fd").iterdir()]
-        return sum(link.startswith("socket:") for link in links)
-
-    def until_at_most(self, sockets: int, timeout_s: float = 20.0) -> None:
-        """Wait until it has no more sockets open than this."""
-        until(lambda: self.open_sockets <= sockets, f"end of sockets ({sockets} before)", timeout_s)
-
-    def send(self, number: signal.Signals) -> None:
-        """Send a signal."""
-        self._process.send_signal(number)
-
-    def kill(self) -> None:
-        """Kill it (SIGKILL), also where it is stopped, and see it gone."""
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait(20)
-        self._reader.join(20)
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
-
-    def stop(self, timeout_s: float = 40.0) -> int:
-        """Ask it to end by a line on stdin, and wait; return its exit code."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("stop\n")
-        self._process.stdin.flush()
-        return self.wait(timeout_s)
-
-    def wait(self, timeout_s: float = 40.0) -> int:
-        """Wait for its end; return its exit code."""
-        code = self._process.wait(timeout_s)
-        self._reader.join(20)
-        return code
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if line.endswith("\n"):  # a line that a kill has cut was not said
-                self.lines.append(line.strip())
-
-
-def _link(path: Path) -> str:
-    try:
-        return os.readlink(path)  # noqa: PTH115 - a socket's name is no path
-    except OSError:  # closed in between
-        return ""
 
 
 class Training(Process):
@@ -146,7 +59,7 @@ class House:
         self.url = f"http://127.0.0.1:{self.port}"
         self.server: Process | None = None
         self._processes: list[Process] = []
-        self._viewers: list[Viewer] = []
+        self._viewers: list[View] = []
         self._proxies: list[Proxy] = []
 
     def serve(self) -> Process:
@@ -209,7 +122,7 @@ class House:
         self,
         *trainings: Training,
         session_id: str = "s",
-        viewers: list[Viewer] | None = None,
+        viewers: Sequence[View] | None = None,
         before: tuple[Slice, ...] = (),
     ) -> Slice:
         """Wait until the session's viewers stand where its log stands, end them, and let the checker judge."""

@@ -16,7 +16,8 @@ from forge_widgets.core.wire import frame_message
 from forge_widgets.stores import open_store
 from tests.faults.house import House
 from tests.faults.proxy import Cut
-from tests.faults.viewer import Json, Patience, Viewer
+from tests.faults.view import Json
+from tests.faults.viewer import Patience, Viewer
 
 RESETS = 5
 LONGEST_STREAM = 2_000

@@ -13,7 +13,8 @@ import pytest
 from forge_widgets.core.events import Event
 from forge_widgets.stores import open_store
 from tests.faults.checker import units_of
-from tests.faults.house import TOKEN, House, until
+from tests.faults.house import TOKEN, House
+from tests.faults.process import until
 
 KILLS = 3
 STOPPED_S = 3.0
