@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias, get_args
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from forge_widgets.core.steps import StepBlock
 
@@ -84,6 +85,19 @@ class Record(Struct, frozen=True, kw_only=True):
     def last(self) -> int:
         """The offset of the last row, or of the event."""
         return self.offset + length(self.body) - 1
+
+    def after(self, offset: int) -> Record:
+        """Return the part that lies after an offset before its last one: a cursor or a floor may stand inside a block."""
+        skip = offset + 1 - self.offset
+        if skip <= 0 or isinstance(self.body, Event):
+            return self
+        return replace(self, offset=self.offset + skip, sequence=self.sequence + skip, body=self.body.slice(skip))
+
+    def up_to(self, offset: int) -> Record:
+        """Return the part that lies at or before an offset from its first one on."""
+        if offset >= self.last or isinstance(self.body, Event):
+            return self
+        return replace(self, body=self.body.slice(0, offset + 1 - self.offset))
 
 
 class Batch(Struct, frozen=True, kw_only=True):

@@ -80,6 +80,16 @@ class Store(Protocol):
     def version(self, session_id: str) -> object:
         """Return something that differs from the last answer once the session's log has changed; cheap. None: unknown session."""
 
+    def trim(self, session_id: str, upto: int) -> int | None:
+        """Drop the records up to an offset, durably; return the floor then, None for an unknown session.
+
+        All or nothing for everybody who reads or appends meanwhile; a block that holds the offset inside it is cut there.
+        What is dropped stays in the state: the state just before the floor is kept, and the fold of the records on it is
+        what it was. Offsets and epoch stay, and so do producers' sequences and keys: what was dropped is passed over when
+        it is sent again. An offset beyond the top drops all, one below the floor nothing. Raises StoreUnavailable,
+        StoreDamaged.
+        """
+
     def summaries(self) -> list[Summary]:
         """List the sessions, newest update first."""
 

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from forge_widgets.core.events import Batch, Event, Record, length
 from forge_widgets.core.liveness import Heartbeat
 from forge_widgets.core.metrics import check_session_id
-from forge_widgets.core.state import State
+from forge_widgets.core.state import State, fold_all
 from forge_widgets.core.subscription import Cursor, Slice
 from forge_widgets.stores.base import Receipt, Snapshot, Summary
 from forge_widgets.stores.codec import first_timestamp, last_timestamp
@@ -25,6 +25,9 @@ class MemoryLog:
 
     def __init__(self) -> None:
         self.epoch = secrets.token_hex(8)
+        # The oldest offset still kept, with the state just before it; the newest, with the state there.
+        self.floor = 1
+        self.base = State()
         self.top = 0
         self.state = State()
         self.records: list[Record] = []
@@ -56,7 +59,7 @@ class MemoryLog:
         )
         self.top, self.state = placed.top, placed.state
         if placed.records:
-            self.created_at = self.created_at or first_timestamp(self.records[0].body)
+            self.created_at = self.created_at or first_timestamp(placed.records[0].body)
             self.updated_at = last_timestamp(placed.records[-1].body)
         if placed.attempt:
             self._groups[batch.producer.group or batch.producer.id] = placed.attempt
@@ -70,7 +73,16 @@ class MemoryLog:
         while stop < len(self.records) and rows < max(1, max_rows):
             rows += length(self.records[stop].body)
             stop += 1
-        return Slice(self.epoch, 1, self.top, self.records[start:stop])
+        return Slice(self.epoch, self.floor, self.top, self.records[start:stop], self.base)
+
+    def trim(self, upto: int) -> int:
+        """Drop the records up to an offset; return the floor."""
+        upto = min(upto, self.top)
+        if upto >= self.floor:
+            self.base = fold_all(self.base, (record.up_to(upto) for record in self.records if record.offset <= upto))
+            self.records = [record.after(upto) for record in self.records if record.last > upto]
+            self.floor = upto + 1
+        return self.floor
 
 
 class MemoryStore:
@@ -119,10 +131,16 @@ class MemoryStore:
             return None if log is None else Snapshot(Cursor(log.epoch, log.top), log.state)
 
     def version(self, session_id: str) -> object:
-        """Return the log's epoch and top."""
+        """Return the log's epoch, floor and top."""
         with self._lock:
             log = self._logs.get(check_session_id(session_id))
-            return None if log is None else (log.epoch, log.top)
+            return None if log is None else (log.epoch, log.floor, log.top)
+
+    def trim(self, session_id: str, upto: int) -> int | None:
+        """Drop the records up to an offset; return the floor."""
+        with self._lock:
+            log = self._logs.get(check_session_id(session_id))
+            return None if log is None else log.trim(upto)
 
     def summaries(self) -> list[Summary]:
         """List the sessions, newest update first."""

@@ -12,12 +12,14 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from ctypes import addressof, c_int
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import apsw
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from forge_widgets.core.events import Batch, Event, Producer, Record, length
 from forge_widgets.core.state import State, fold_all
@@ -25,6 +27,7 @@ from forge_widgets.core.subscription import Cursor, Slice
 from forge_widgets.errors import StoreDamaged, StoreUnavailable
 from forge_widgets.stores import codec, schema
 from forge_widgets.stores.base import Receipt, Snapshot, Summary
+from forge_widgets.stores.ledger import Ledger
 from forge_widgets.stores.placing import Known, Placed, place
 from forge_widgets.stores.schema import Beginning, Carried, transaction
 
@@ -33,6 +36,9 @@ SNAPSHOT_EVERY = 64
 
 CHECKED_WHOLE_BYTES = 4 * 1024 * 1024
 """Up to this size a file is checked page by page when it is opened first; of a larger one only header and tables are."""
+
+MIN_FREE_PAGES = 16
+"""Free pages below which a trimmed file is left at its size."""
 
 _MAX_WRITERS = 64
 _COLUMNS = "offset, attempt, kind, producer, sequence, body"
@@ -159,7 +165,7 @@ class SessionFile:
         """Append a batch in one durable transaction. Raises SequenceGap."""
         with transaction(self._connection, "IMMEDIATE"):
             folded = self._catch_up()
-            placed = place(batch, _Log(self._connection, folded))
+            placed = place(batch, Ledger(self._connection, folded.top, folded.state))
             since = self._write(batch, placed, folded, received)
         self._folded = Folded(folded.epoch, folded.floor, placed.top, placed.state, since)
         self._wal_seen = self._wal_now()
@@ -179,6 +185,25 @@ class SessionFile:
         with transaction(self._connection, "DEFERRED"):
             self._folded = folded = self._catch_up()
         return Snapshot(Cursor(folded.epoch, folded.top), folded.state)
+
+    def trim(self, upto: int) -> int:
+        """Drop the records up to an offset in one durable transaction, the state before the floor kept; return the floor.
+
+        What is dropped is folded before anybody is locked out. Pages go back to the disk once they are worth the copying.
+        """
+        while True:
+            with transaction(self._connection, "DEFERRED"):
+                epoch, floor, top = self._position()
+                upto = min(upto, top)
+                if upto < floor:
+                    return floor
+                base = self._state_at(epoch, floor, upto)
+            with transaction(self._connection, "IMMEDIATE"):
+                if self._position()[:2] == (epoch, floor):
+                    self._drop(upto, base)
+                    break
+        self._give_back()
+        return upto + 1
 
     def version(self) -> tuple[str, int, int]:
         """Return epoch, floor and top."""
@@ -236,10 +261,11 @@ class SessionFile:
         """Return the fold of all records, within the caller's transaction: what is remembered and what came since."""
         epoch, floor, top = self._position()
         folded = self._folded
-        if folded is None or folded.epoch != epoch or folded.top > top:
+        # What lay between a fold that ends before the floor and the floor itself is gone.
+        if folded is None or folded.epoch != epoch or not floor - 1 <= folded.top <= top:
             folded = self._snapshot_in_file(epoch, floor)
         if folded.top == top:
-            return folded
+            return replace(folded, floor=floor)
         records = list(self._records(folded.top))
         state = fold_all(folded.state, records)
         return Folded(epoch, floor, top, state, folded.since + len(records))
@@ -257,6 +283,35 @@ class SessionFile:
             encoded = self._one("SELECT base FROM meta")[0]
             self._based = (epoch, floor, State() if encoded is None else codec.decode_state(encoded))
         return self._based[2]
+
+    def _state_at(self, epoch: str, floor: int, offset: int) -> State:
+        """Fold the log up to an offset, within the caller's transaction."""
+        folded = self._snapshot_in_file(epoch, floor)
+        if folded.top > offset:
+            folded = Folded(epoch, floor, floor - 1, self._base(epoch, floor), 0)
+        before = takewhile(lambda record: record.offset <= offset, self._records(folded.top))
+        return fold_all(folded.state, (record.up_to(offset) for record in before))
+
+    def _drop(self, upto: int, base: State) -> None:
+        """Drop the records up to an offset, within the caller's transaction; a block that reaches beyond it is cut."""
+        for row in self._rows(f"SELECT {_COLUMNS} FROM records WHERE offset <= ?1 AND last > ?1", upto):  # noqa: S608 - constant
+            kept = codec.decode_record(row).after(upto)
+            moved = (kept.offset, kept.sequence, codec.encode_body(kept.body)[1], row[0])
+            self._execute("UPDATE records SET offset = ?, sequence = ?, body = ? WHERE offset = ?", *moved)
+        self._execute("DELETE FROM records WHERE offset <= ?", upto)
+        self._execute("DELETE FROM snapshot WHERE offset < ?", upto)
+        self._execute("UPDATE meta SET floor = ?, base = ?", upto + 1, codec.encode_state(base))
+
+    def _give_back(self) -> None:
+        """Make the file smaller where a good part of it is free; left for the next time where somebody is in the way."""
+        free, pages = self._one("SELECT freelist_count, page_count FROM pragma_freelist_count, pragma_page_count")
+        if free < MIN_FREE_PAGES or free * 4 < pages:
+            return
+        with suppress(
+            apsw.Error
+        ):  # busy, or no room for the copy: what was dropped is dropped, free pages are used again
+            self._execute("VACUUM")
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     def _records(self, after: int) -> Iterator[Record]:
         """Yield records from the one that holds offset ``after + 1`` on."""
@@ -314,30 +369,6 @@ class SessionFile:
         if len(rows) != 1:
             raise StoreDamaged(str(self.path), "it has lost the row that names its session")
         return rows[0]
-
-
-class _Log:
-    """What placing asks of a file, within the append's transaction."""
-
-    def __init__(self, connection: apsw.Connection, folded: Folded) -> None:
-        self._connection = connection
-        self.top = folded.top
-        self.state = folded.state
-
-    def producer(self, producer_id: str) -> Known | None:
-        rows: list[Any] = self._connection.execute(
-            "SELECT attempt, sequence FROM producers WHERE id = ?", (producer_id,)
-        ).fetchall()
-        return Known(*rows[0]) if rows else None
-
-    def group(self, name: str) -> int | None:
-        rows: list[Any] = self._connection.execute(
-            "SELECT max(attempt) FROM producers WHERE grp = ?", (name,)
-        ).fetchall()
-        return rows[0][0] if rows else None
-
-    def has_key(self, key: str) -> bool:
-        return bool(self._connection.execute("SELECT 1 FROM keys WHERE key = ?", (key,)).fetchall())
 
 
 def _row(record: Record, received: float) -> tuple[Any, ...]:

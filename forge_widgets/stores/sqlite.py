@@ -100,6 +100,20 @@ class SqliteStore:
         with self._reading(session_id) as file:
             return None if file is None else file.version()
 
+    def trim(self, session_id: str, upto: int) -> int | None:
+        """Drop the records up to an offset, durably; return the floor. Raises StoreUnavailable, StoreDamaged.
+
+        Over a connection of its own: what this process's writers carry over to a new log, should theirs be moved, stays.
+        """
+        path = self._path(check_session_id(session_id))
+        with self._connections.hold(session_id, "write"), noting_damage(path), said_as_ours(self.url, str(path)):
+            try:
+                file = self._opened(path)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            with closing(file):
+                return file.trim(upto) if file.made else None
+
     def summaries(self) -> list[Summary]:
         """List the sessions, newest update first. Files that can't be read are left out and logged."""
         return self._index.summaries(self._summarize)

@@ -9,7 +9,9 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from forge_widgets.core.events import Event, Record
 from forge_widgets.core.steps import MAX_BLOCK_ROWS, Row, StepBlock, block_of, decode_block, encode_block
 from forge_widgets.errors import InvalidInput
 
@@ -91,3 +93,24 @@ def test_columns_are_little_endian_on_a_machine_of_any_kind(monkeypatch: pytest.
 
 def test_plain_lists_serve_as_columns_too() -> None:
     assert list(decode_block(encode_block(StepBlock([1.0], {}))).rows()) == [(1.0, {})]
+
+
+@given(ROWS, st.integers(1, 100), st.integers(-3, 40))
+def test_a_record_is_cut_in_two_where_an_offset_lies(rows: list[Row], first: int, distance: int) -> None:
+    block = block_of(rows, 4)
+    record = Record(offset=first, attempt=1, producer="p", sequence=9, body=block)
+    at = min(first + distance, record.last)
+    if first <= at:
+        assert record.up_to(at) == replace(record, body=block.slice(0, at + 1 - first))
+    if at < record.last:
+        rest = record.after(at)
+        assert (rest.offset, rest.last) == (max(first, at + 1), record.last)
+        assert rest.sequence - rest.offset == record.sequence - record.offset
+        assert isinstance(rest.body, StepBlock)
+        assert list(rest.body.rows()) == rows[max(0, at + 1 - first) :]
+
+
+def test_a_record_of_an_event_has_no_parts() -> None:
+    record = Record(offset=3, attempt=1, producer="p", sequence=9, body=Event(event_type="alert", timestamp=1.0))
+    assert record.after(2) is record
+    assert record.up_to(3) is record

@@ -2,6 +2,7 @@
 
 writer.py append FOLDER SESSION PRODUCER ROWS BATCHES    append so many batches of rows
 writer.py lock FOLDER SESSION                            hold the session's lock until a line comes on stdin
+writer.py trim FOLDER SESSION ROWS                       trim so many rows at a time, printing each floor
 writer.py limited FOLDER SESSION BYTES                   append until a file-size limit stops it, lift it, append again
 """
 
@@ -35,6 +36,13 @@ def lock(folder: str, session_id: str) -> None:
         sys.stdin.readline()
 
 
+def trim(folder: str, session_id: str, rows: str) -> None:
+    store, upto = SqliteStore(Path(folder)), 0
+    while (read := store.read(session_id, upto, 1)) is not None and read.floor <= read.top:
+        upto = min(upto + int(rows), read.top)
+        print(store.trim(session_id, upto), flush=True)
+
+
 def limited(folder: str, session_id: str, size: str) -> None:
     import resource
 
@@ -53,7 +61,7 @@ def limited(folder: str, session_id: str, size: str) -> None:
     print(store.append(session_id, batch("p", sequence, steps(sequence, 100))).sequence, flush=True)
 
 
-TASKS: dict[str, Callable[..., None]] = {"append": append, "lock": lock, "limited": limited}
+TASKS: dict[str, Callable[..., None]] = {"append": append, "lock": lock, "trim": trim, "limited": limited}
 
 if __name__ == "__main__":
     TASKS[sys.argv[1]](*sys.argv[2:])

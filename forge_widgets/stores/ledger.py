@@ -1,0 +1,40 @@
+"""Who has written to a session's file, and what of it must not come twice: what placing asks, answered by its tables.
+
+Made by session_file for one append, inside the append's transaction; writes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import apsw
+
+from forge_widgets.core.state import State
+from forge_widgets.stores.placing import Known
+
+
+class Ledger:
+    """A file's log as placing sees it (placing.Log)."""
+
+    def __init__(self, connection: apsw.Connection, top: int, state: State) -> None:
+        self._connection = connection
+        self.top = top
+        self.state = state
+
+    def producer(self, producer_id: str) -> Known | None:
+        """Return what is known of a producer."""
+        rows: list[Any] = self._connection.execute(
+            "SELECT attempt, sequence FROM producers WHERE id = ?", (producer_id,)
+        ).fetchall()
+        return Known(*rows[0]) if rows else None
+
+    def group(self, name: str) -> int | None:
+        """Return the attempt of a producer group."""
+        rows: list[Any] = self._connection.execute(
+            "SELECT max(attempt) FROM producers WHERE grp = ?", (name,)
+        ).fetchall()
+        return rows[0][0] if rows else None
+
+    def has_key(self, key: str) -> bool:
+        """Say whether an event of this key is recorded, or was and is trimmed."""
+        return bool(self._connection.execute("SELECT 1 FROM keys WHERE key = ?", (key,)).fetchall())
