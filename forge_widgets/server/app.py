@@ -18,6 +18,8 @@ from tornado.web import RequestHandler
 
 from forge_widgets.core.events import Producer
 from forge_widgets.server.context import ServerContext
+from forge_widgets.server.description import ROUTE as DESCRIPTION
+from forge_widgets.server.description import DescriptionHandler
 from forge_widgets.server.handlers import ForgeHandler
 from forge_widgets.server.hub import Hub
 from forge_widgets.server.limits import Limits
@@ -36,6 +38,7 @@ from forge_widgets.server.rest import (
 from forge_widgets.server.watched import Reading
 from forge_widgets.server.websocket import SocketHandler
 from forge_widgets.stores import Store, open_store
+from forge_widgets.stores.lookout import Lookout
 from forge_widgets.stores.processes import process_alive, this_host
 
 
@@ -62,6 +65,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/ws/?", SocketHandler, "forge_widgets:progress"),
     Route(f"/ws/{_ID}", SocketHandler, "forge_widgets:progress"),
     Route("/static/(?P<path>.+)", StaticHandler, "forge_widgets:static"),
+    Route(DESCRIPTION, DescriptionHandler, "forge_widgets:page"),
     Route("/", PageHandler, "forge_widgets:page"),
 )
 """Every route, once; both mounts serve all of them."""
@@ -97,9 +101,7 @@ def open_context(
         store=opened,
         pool=pool,
         limits=limits,
-        clock=clock,
-        process_alive=process_alive,
-        producer=producer,
+        lookout=Lookout(store=opened, producer=producer, clock=clock, process_alive=process_alive),
         log=log,
     )
     return ServerContext(

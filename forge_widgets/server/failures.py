@@ -28,6 +28,10 @@ class MalformedBody(InvalidInput):
     """Raised when a body or message is no JSON, or is nested too deep."""
 
 
+class MalformedArgument(InvalidInput):
+    """Raised when a part of an address is no UTF-8."""
+
+
 class BodyTooLarge(InvalidInput):
     """Raised when a body is over the limit."""
 
@@ -48,6 +52,7 @@ class Answer(Struct, frozen=True):
 _TABLE: tuple[tuple[type[Exception], int, int], ...] = (
     (InvalidSessionId, 400, REFUSED),
     (MalformedBody, 400, REFUSED),
+    (MalformedArgument, 400, REFUSED),
     (BodyTooLarge, 413, 1009),
     (WrongContentType, 415, REFUSED),
     (InvalidInput, 422, REFUSED),

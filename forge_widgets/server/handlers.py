@@ -5,6 +5,8 @@ Knows nothing of who may ask: a mount (jupyter, standalone) adds that below ever
 
 from __future__ import annotations
 
+import math
+import re
 from typing import Any
 
 from tornado.web import HTTPError, RequestHandler, stream_request_body
@@ -13,7 +15,14 @@ from forge_widgets.core.wire import encode
 from forge_widgets.errors import InvalidInput
 from forge_widgets.server.body import Json, parse_object
 from forge_widgets.server.context import ServerContext
-from forge_widgets.server.failures import BodyTooLarge, answer_of
+from forge_widgets.server.failures import BodyTooLarge, MalformedArgument, answer_of
+
+# What JSON and URLs agree on; float() alone would take "1_0", "nan" and the digits of every script.
+_NUMBER = re.compile(r"[+-]?\d{1,400}(\.\d{0,400})?([eE][+-]?\d{1,9})?", re.ASCII)
+_SHOWN_CHARS = 200
+
+FURTHEST = 2**53
+"""The greatest offset: beyond it a browser's numbers have gaps."""
 
 
 class ForgeHandler(RequestHandler):
@@ -36,15 +45,34 @@ class ForgeHandler(RequestHandler):
         """Make none: an answer is new each time, and a digest of a long frame would cost the loop for nothing."""
         return None
 
+    def decode_argument(self, value: bytes, name: str | None = None) -> str:
+        """Decode a part of the address. Raises MalformedArgument where it is no UTF-8."""
+        try:
+            return value.decode()
+        except UnicodeDecodeError as error:
+            raise MalformedArgument(
+                f"{value[:40]!r} can't be used", where=name[:_SHOWN_CHARS] if name else "path", expected="UTF-8"
+            ) from error
+
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer an error as ``{"error": …}``: no traceback, and nothing of a client's in the reason phrase."""
         exc_info = kwargs.get("exc_info")
         answer = answer_of(exc_info[1] if exc_info else HTTPError(status_code))
+        if answer.status == 405:
+            self.set_header("Allow", ", ".join(self._known_methods()))
         document: Json = {"error": answer.text}
         session_id = (getattr(self, "path_kwargs", None) or {}).get("session_id")
         if session_id is not None:
-            document["sessionId"] = session_id[:200]
+            document["sessionId"] = session_id[:_SHOWN_CHARS]
         self.write_json(document, answer.status)
+
+    def _known_methods(self) -> list[str]:
+        """List the methods that this handler answers."""
+        return [
+            method
+            for method in self.SUPPORTED_METHODS
+            if getattr(type(self), method.lower()) is not getattr(RequestHandler, method.lower())
+        ]
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:  # noqa: ARG002 - tornado's
         """Log with a traceback only what nobody foresaw."""
@@ -90,13 +118,18 @@ class BodyHandler(ForgeHandler):
 
 
 def number_argument(text: str | None, where: str, low: float, high: float) -> float | None:
-    """Read a number of a query within its bounds; None where it is absent. Raises InvalidInput."""
+    """Read a number of a query within its bounds; None where it is absent or empty. Raises InvalidInput."""
     if text is None or text == "":
         return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
+    value = float(text) if _NUMBER.fullmatch(text) else math.nan
     if not low <= value <= high:
         raise InvalidInput(f"{text[:40]!r} can't be used", where=where, expected=f"a number from {low:g} to {high:g}")
     return value
+
+
+def count_argument(text: str | None, where: str) -> int | None:
+    """Read a whole number of a query, such as an offset; None where it is absent or empty. Raises InvalidInput."""
+    value = number_argument(text, where, 0, FURTHEST)
+    if value is not None and not value.is_integer():
+        raise InvalidInput(f"{value!r} can't be used", where=where, expected=f"a whole number from 0 to {FURTHEST}")
+    return None if value is None else int(value)

@@ -20,14 +20,13 @@ from forge_widgets.core.subscription import Cursor
 from forge_widgets.core.wire import PROTOCOL, heartbeat_message
 from forge_widgets.errors import InvalidInput, SessionNotFound, StoreUnavailable
 from forge_widgets.server.documents import session_document
-from forge_widgets.server.handlers import BodyHandler, ForgeHandler, number_argument
+from forge_widgets.server.handlers import BodyHandler, ForgeHandler, count_argument, number_argument
 from forge_widgets.server.listing import list_entry
 from forge_widgets.server.update import Update, body_of, parse_error, parse_update
 from forge_widgets.server.waking import wait_at_most
 from forge_widgets.server.watched import Sent, Watched
 
 _ACTIVE = ("running", "paused")
-_FURTHEST = 2.0**53
 
 
 class HealthHandler(ForgeHandler):
@@ -119,11 +118,11 @@ class SessionsHandler(ForgeHandler):
             raise InvalidInput(
                 f"{status[:40]!r} can't be used", where="status", expected=f"one of {', '.join(sorted(STATUSES))}"
             )
-        limit = number_argument(self.get_query_argument("limit", None), "limit", 0, _FURTHEST)
+        limit = count_argument(self.get_query_argument("limit", None), "limit")
         summaries = [
             summary for summary in await context.listing.summaries() if not status or summary.state.status == status
         ]
-        listed = summaries if limit is None else summaries[: int(limit)]
+        listed = summaries if limit is None else summaries[:limit]
         now = context.clock()
         sessions = [list_entry(summary, context.hub.viewers(summary.session_id), now) for summary in listed]
         self.write_json({"sessions": sessions, "total": len(summaries), "storeId": context.store.store_id})
@@ -173,9 +172,9 @@ class EventsHandler(ForgeHandler):
 
     def cursor_of_query(self) -> Cursor | None:
         """Read ``epoch`` and ``after``; None where the viewer has nothing yet."""
-        after = number_argument(self.get_query_argument("after", None), "after", 0, _FURTHEST)
+        after = count_argument(self.get_query_argument("after", None), "after")
         epoch = self.get_query_argument("epoch", "")
-        return Cursor(epoch, int(after or 0)) if epoch else None
+        return Cursor(epoch, after or 0) if epoch else None
 
     def on_connection_close(self) -> None:
         """Leave off waiting for a client that has gone."""

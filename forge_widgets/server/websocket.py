@@ -23,10 +23,8 @@ from forge_widgets.server.body import Json, parse_object, text_field
 from forge_widgets.server.context import ServerContext
 from forge_widgets.server.documents import session_document, shown
 from forge_widgets.server.failures import REFUSED, answer_of
-from forge_widgets.server.handlers import ForgeHandler, number_argument
+from forge_widgets.server.handlers import FURTHEST, ForgeHandler, count_argument
 from forge_widgets.server.rooms import Viewer, follow_frames, follow_story
-
-_FURTHEST = 2.0**53
 
 Follow = Callable[[Viewer, ServerContext, str], Awaitable[int]]
 
@@ -128,7 +126,7 @@ class SocketHandler(ForgeHandler, WebSocketHandler):
             await self.send({"type": "pong", "timestamp": iso_time(now) if self.wake is None else now})
         elif kind == "resume" and self.wake is not None:
             after = asked.get("after")
-            if isinstance(after, bool) or not isinstance(after, (int, float)) or not 0 <= after <= _FURTHEST:
+            if isinstance(after, bool) or not isinstance(after, (int, float)) or not 0 <= after <= FURTHEST:
                 raise InvalidInput(f"{str(after)[:40]} can't be used", where="after", expected="an offset")
             self._resume = Cursor(text_field(asked, "epoch", 200), int(after))
             self.wake.set()
@@ -185,9 +183,9 @@ class SocketHandler(ForgeHandler, WebSocketHandler):
         await self.send({"type": "room_left", "sessionId": session_id})
 
     def _open_own(self, session_id: str) -> None:
-        after = number_argument(self.get_query_argument("after", None), "after", 0, _FURTHEST)
+        after = count_argument(self.get_query_argument("after", None), "after")
         epoch = self.get_query_argument("epoch", "")
-        self._resume = Cursor(epoch, int(after or 0)) if epoch else None
+        self._resume = Cursor(epoch, after or 0) if epoch else None
         self.wake = asyncio.Event()
         self._rooms[session_id] = self._spawn(self._stay(session_id, follow_frames))
 
