@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 
-from forge_widgets.core.events import Batch, Producer
-from forge_widgets.core.liveness import Arrears, ProcessAlive, arrears, connection_lost, lost_producer
+from forge_widgets.core.liveness import Arrears
 from forge_widgets.core.state import State
 from forge_widgets.core.subscription import Cursor, SessionLog
 from forge_widgets.core.wire import encode, frame_message
@@ -25,6 +24,7 @@ from forge_widgets.server.pool import StorePool
 from forge_widgets.server.story import tell
 from forge_widgets.server.waking import wait_at_most
 from forge_widgets.stores.base import Store
+from forge_widgets.stores.lookout import Lookout
 
 NOWHERE = Cursor("", 0)
 
@@ -49,11 +49,7 @@ class Reading(Struct, frozen=True, kw_only=True):
     store: Store
     pool: StorePool
     limits: Limits
-    # Seconds since the epoch, UTC.
-    clock: Callable[[], float]
-    process_alive: ProcessAlive
-    # Who appends a connection_lost.
-    producer: Producer
+    lookout: Lookout
     log: logging.Logger
 
 
@@ -233,16 +229,8 @@ class Watched:
 
     async def _listen(self, *, check_liveness: bool) -> None:
         """Hear the producers' heartbeats: what they could not save, and whether the last of them has gone."""
-        reading = self._reading
-        heartbeats = await reading.pool.run(lambda: reading.store.heartbeats(self.session_id))
-        self._say(arrears(heartbeats, self.state.attempt))
-        if not check_liveness:
-            return
-        now, state = reading.clock(), self.state
-        lost = await reading.pool.run(lambda: lost_producer(state, heartbeats, now, reading.process_alive))
-        if lost is not None:
-            batch = Batch(producer=reading.producer, sequence=0, bodies=[connection_lost(lost, now)])
-            await reading.pool.run(lambda: reading.store.append(self.session_id, batch))
+        lookout, state = self._reading.lookout, self.state
+        self._say(await self._reading.pool.run(lambda: lookout.listen(self.session_id, state, judge=check_liveness)))
 
     def _say(self, behind: Arrears) -> None:
         if behind != self.arrears:

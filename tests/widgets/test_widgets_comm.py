@@ -121,7 +121,7 @@ def test_whoever_unsubscribes_hears_nothing_until_asking_again(kernel: Any) -> N
     widget = kernel.make_widget('w = forge.watch("silent")')
     kernel.until(lambda: kernel.frames(widget, key=True), "the first key frame")
     request = kernel.tell(widget, {"type": "unsubscribe"})
-    kernel.until(lambda: kernel.is_done(request), "the unsubscribe")
+    kernel.until(lambda: kernel.is_done(request) and kernel.custom(widget, "unsubscribed"), "the unsubscribe")
     kernel.drain()
     kernel.run(train("silent", 20, 0.02) + "hooks.flush()")
     assert kernel.custom(widget) == []
