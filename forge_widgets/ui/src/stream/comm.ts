@@ -69,7 +69,8 @@ export class CommLane implements Lane {
   close(): void {
     this.#stopListening();
     this.#expectNothing();
-    if (this.#told !== 'off') this.#send({ type: 'unsubscribe' });
+    // Not "unsubscribe": the next view of this widget may have no better transport, and a busy kernel would not hear it ask.
+    if (this.#told === 'on') this.#send({ type: 'leave' });
     this.#told = 'off';
   }
 
@@ -79,7 +80,9 @@ export class CommLane implements Lane {
     if (message.type === 'welcome') this.#heartbeatMs = message.heartbeatSeconds * 1000;
     this.#silent = false;
     this.#expect(this.#context.settings.missedHeartbeats * this.#heartbeatMs);
-    this.#context.onMessage(this, message);
+    // All views of a widget share its comm: where another one has left, the kernel has to know that we are still here.
+    if (message.type === 'unsubscribed') this.resume();
+    else this.#context.onMessage(this, message);
   }
 
   #subscribe(): void {

@@ -65,19 +65,25 @@ export interface Pong {
   readonly type: 'pong';
 }
 
+/** The kernel follows nobody any more: another view of the same widget has left, or has a better transport. */
+export interface Unsubscribed {
+  readonly type: 'unsubscribed';
+}
+
 /** What the server did not understand of what we said. */
 export interface ServerError {
   readonly type: 'error';
   readonly error: string;
 }
 
-export type ServerMessage = Welcome | Frame | Heartbeat | Poll | Pong | ServerError;
+export type ServerMessage = Welcome | Frame | Heartbeat | Poll | Pong | Unsubscribed | ServerError;
 
 /** Parse a message; null where it is none of ours or is malformed. */
 export function parseMessage(message: unknown): ServerMessage | null {
   try {
     const read = fields(message, 'message');
-    switch (read.get('type')) {
+    const type = read.get('type');
+    switch (type) {
       case 'welcome':
         return welcome(read);
       case 'frame':
@@ -87,7 +93,8 @@ export function parseMessage(message: unknown): ServerMessage | null {
       case 'poll':
         return poll(read);
       case 'pong':
-        return { type: 'pong' };
+      case 'unsubscribed':
+        return { type };
       case 'error':
         return { type: 'error', error: text(read.get('error'), 'error') };
       default:
