@@ -45,7 +45,7 @@ def said_as_ours(url: str, path: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    text = str(error)
+    text = str(error) or type(error).__name__  # "" would say that all is well
     if isinstance(error, apsw.BusyError):
         return "another process holds its lock"
     if isinstance(error, apsw.FullError):

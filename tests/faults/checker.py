@@ -45,6 +45,11 @@ def units_of(records: Iterable[Record]) -> Iterator[Unit]:
             yield Unit(record.offset + index, record.attempt, record.producer, record.sequence + index, row)
 
 
+def events_of(log: Slice) -> list[str]:
+    """Name the events of a log, in order."""
+    return [unit.what.event_type for unit in units_of(log.records) if isinstance(unit.what, Event)]
+
+
 def read_all(store: Store, session_id: str) -> Slice:
     """Read a whole log, as readers do: a part at a time."""
     read = store.read(session_id, 0)

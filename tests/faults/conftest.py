@@ -18,6 +18,9 @@ from tests.faults.house import House
 
 Amount = TypeVar("Amount", int, float)
 
+LONG_TIMEOUT_S = 1_200
+"""What one test may take in the long pass."""
+
 
 class Effort(Protocol):
     """Chooses between a short pass and a long one."""
@@ -26,13 +29,25 @@ class Effort(Protocol):
         """Return how often, or for how many seconds, a test does what it does."""
 
 
+def is_long() -> bool:
+    """Say whether this is the long pass."""
+    return os.environ.get("FORGE_FAULTS", "short") == "long"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests of this folder the time that the long pass takes."""
+    here = Path(__file__).parent
+    for item in items:
+        if is_long() and here in item.path.parents:
+            item.add_marker(pytest.mark.timeout(LONG_TIMEOUT_S))
+
+
 @pytest.fixture(scope="session")
 def effort() -> Effort:
     """Give what a test asks how much it is to do."""
-    is_long = os.environ.get("FORGE_FAULTS", "short") == "long"
 
     def choose(short: Amount, long: Amount) -> Amount:
-        return long if is_long else short
+        return long if is_long() else short
 
     return choose
 

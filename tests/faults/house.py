@@ -10,6 +10,7 @@ from typing import Any
 
 from forge_widgets.core.subscription import Slice
 from forge_widgets.stores import open_store
+from tests.faults.browser import Browser, Kernel, bundle, check_curves
 from tests.faults.checker import Acknowledged, check, read_all, units_of
 from tests.faults.process import Process, until
 from tests.faults.proxy import Proxy
@@ -48,6 +49,40 @@ class Training(Process):
         until(lambda: self.step >= goal, f"acknowledged step {goal} (there is {self.step})", timeout_s)
 
 
+class Server(Process):
+    """The stand-alone server, and what it says of itself."""
+
+    def __init__(self, *arguments: object, **environment: str) -> None:
+        super().__init__("served.py", *arguments, **environment)
+
+    @property
+    def threads(self) -> int:
+        """How many threads it has now."""
+        return len(list(Path(f"/proc/{self.pid}/task").iterdir()))
+
+    def block(self, seconds: float) -> None:
+        """Hold up its event loop, as another extension of the same server would; does not wait."""
+        self.tell(f"block {seconds}")
+
+    def lag(self) -> dict[str, float]:
+        """How late its loop was since the last call: ``looks``, ``median``, ``p99`` and ``worst``, in seconds."""
+        return self._ask("lag")
+
+    def reads(self) -> dict[str, float]:
+        """How often it has asked its store so far: ``version``, ``read``, ``rows`` and ``snapshot``."""
+        return self._ask("reads")
+
+    def _ask(self, word: str) -> dict[str, float]:
+        def answers() -> list[str]:
+            return [line for line in list(self.lines) if line.startswith(f"{word} ")]
+
+        known = len(answers())
+        self.tell(word)
+        until(lambda: len(answers()) > known, f"answer to {word!r}", 30)
+        said: dict[str, float] = json.loads(answers()[-1][len(word) + 1 :])
+        return said
+
+
 class House:
     """A store's folder and what runs around it; ``close`` ends all of it."""
 
@@ -57,14 +92,15 @@ class House:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port: int = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self.server: Process | None = None
+        self.server: Server | None = None
         self._processes: list[Process] = []
-        self._viewers: list[View] = []
+        self._viewers: list[Viewer] = []
+        self._pages: list[Browser] = []
         self._proxies: list[Proxy] = []
 
-    def serve(self) -> Process:
+    def serve(self, **environment: str) -> Server:
         """Start the server (again, on the same port), and wait until it answers."""
-        server = Process("served.py", self.folder, self.port, TOKEN)
+        server = Server(self.folder, self.port, TOKEN, **environment)
         self._processes.append(server)
         until(lambda: server.lines, "server", 30)
         self.server = server
@@ -101,6 +137,24 @@ class House:
         viewer.until(lambda: viewer.chapters, "first frame", 20)
         return viewer
 
+    def view_browser(
+        self, session_id: str = "s", through: Proxy | None = None, *, comm: bool = False, **settings: Any
+    ) -> Browser:
+        """Open a page with the browser's client, with a kernel behind it or not, and wait until it has applied something."""
+        store = open_store(self.folder)
+        store_id = store.store_id
+        store.close()
+        kernel = None
+        if comm:
+            kernel = Kernel(self.folder, session_id)
+            self._processes.append(kernel)
+        url = f"{self.url if through is None else f'http://127.0.0.1:{through.port}'}/"
+        task = {"url": url, "token": TOKEN, "sessionId": session_id, "storeId": store_id}
+        page = Browser(bundle("browser.ts", self.folder.parent), task, kernel=kernel, settings=settings)
+        self._pages.append(page)
+        page.until(lambda: page.chapters, "first frame", 20)
+        return page
+
     def watch_early(self, session_id: str, **options: Any) -> Viewer:
         """Start a viewer of a session that does not exist yet, and wait until it waits."""
         viewer = self.view(session_id, **options).start()
@@ -126,7 +180,8 @@ class House:
         before: tuple[Slice, ...] = (),
     ) -> Slice:
         """Wait until the session's viewers stand where its log stands, end them, and let the checker judge."""
-        watching = [v for v in self._viewers if v.session_id == session_id] if viewers is None else viewers
+        everybody = [*self._viewers, *self._pages]
+        watching = [v for v in everybody if v.session_id == session_id] if viewers is None else viewers
         store = open_store(self.folder)
         try:
             snapshot = store.snapshot(session_id)
@@ -134,9 +189,14 @@ class House:
             goal = (snapshot.cursor.epoch, snapshot.cursor.offset)
             for viewer in watching:
                 viewer.until(lambda v=viewer: v.position == goal, f"arrival at {goal}", 30)  # type: ignore[misc]
+            curves = [viewer.report()["series"] for viewer in watching if isinstance(viewer, Browser)]
+            for viewer in watching:
                 viewer.close()
             acknowledged = [ack for training in trainings for ack in training.acknowledged]
-            return check(store, session_id, acknowledged, watching, before=before)
+            log = check(store, session_id, acknowledged, watching, before=before)
+            for lines in curves:
+                check_curves(lines, log)
+            return log
         finally:
             store.close()
 
@@ -144,6 +204,8 @@ class House:
         """End everything, whatever state it is in."""
         for viewer in self._viewers:
             viewer.close()
+        for page in self._pages:
+            page.kill()
         for process in self._processes:
             process.kill()
         for proxy in self._proxies:

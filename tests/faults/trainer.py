@@ -4,6 +4,9 @@ trainer.py steady FOLDER SESSION STEPS_PER_S     train until a line (or the end)
 trainer.py flood FOLDER SESSION SECONDS          train as fast as it goes, a model completed each half second
 trainer.py fork FOLDER SESSION STEPS             train, fork twice after the first emit, train in all three
 
+With FORGE_FAULTS_DISK=failing ``steady`` takes more lines: ``sync off`` lets SQLite's syncs fail with EIO from now on,
+``sync on`` lets them work again.
+
 Lines: ``ack PRODUCER SEQUENCE STEP``: all up to this sequence number is durable. ``started PRODUCER``. ``end {json}``.
 """
 
@@ -16,8 +19,13 @@ import threading
 import time
 from collections.abc import Callable
 
-import forge_widgets as forge
-from forge_widgets.training.run import Run
+from tests.faults import wall_clock
+
+wall_clock.follow_orders()  # before anybody takes the clock by its name
+
+import forge_widgets as forge  # noqa: E402
+from forge_widgets.training.run import Run  # noqa: E402
+from tests.faults.failing_disk import FailingDisk  # noqa: E402
 
 Progress = dict[str, float]
 
@@ -41,8 +49,14 @@ def steady(folder: str, session_id: str, steps_per_s: str) -> None:
     stop = threading.Event()
 
     def hear() -> None:
-        sys.stdin.readline()
+        for line in sys.stdin:
+            if not line.startswith("sync "):
+                break
+            assert disk is not None
+            disk.syncs = line.strip() == "sync on"
         stop.set()
+
+    disk = FailingDisk() if os.environ.get("FORGE_FAULTS_DISK") == "failing" else None
 
     threading.Thread(target=hear, daemon=True).start()
     run = forge.run(session_id, store=folder)
