@@ -50,6 +50,21 @@ it('follows another session when Python names another', async () => {
   expect(kernel.listening).toBe(0);
 });
 
+it('goes on at once when another view of the same model is closed', async () => {
+  const kernel = model();
+  const els = [0, 1].map(() => document.body.appendChild(document.createElement('div')));
+  const [endOne, endOther] = els.map((el) => render(widget, kernel, el));
+  kernel.tell(WELCOME);
+  kernel.tell(keyMessage('e', 3, RUNNING, { sessionId: 's' }));
+  expect(kernel.sent.map(({ type }) => type)).toEqual(['subscribe', 'subscribe']);
+  endOne?.();
+  expect(kernel.sent.at(-1)).toEqual({ type: 'leave' });
+  kernel.tell({ type: 'unsubscribed' });
+  await until('the other asks again', () => kernel.sent.at(-1)?.['type'] === 'subscribe');
+  expect(kernel.sent.at(-1)).toEqual({ type: 'subscribe', epoch: 'e', after: 3 });
+  endOther?.();
+});
+
 it('brings its styles once, however many there are', () => {
   const els = [0, 1, 2].map(() => document.body.appendChild(document.createElement('div')));
   const ends = els.map((el) => render(widget, model(), el));
