@@ -43,6 +43,11 @@ class Process:
         self._reader.start()
 
     @property
+    def running(self) -> bool:
+        """False once it has ended."""
+        return self._process.poll() is None
+
+    @property
     def memory_kb(self) -> int:
         """How much memory it holds now (resident, in KB)."""
         status = Path(f"/proc/{self.pid}/status").read_text()
@@ -64,7 +69,7 @@ class Process:
 
     def kill(self) -> None:
         """Kill it (SIGKILL), also where it is stopped, and see it gone."""
-        if self._process.poll() is None:
+        if self.running:
             self._process.kill()
         self._process.wait(20)
         self._reader.join(20)

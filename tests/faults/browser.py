@@ -1,0 +1,253 @@
+"""The TypeScript client of the browser as a viewer of the fault suite: the real session stream in a process of node.
+
+It is bundled here, told what to do by lines, and heard; what it says that it has applied is folded again by Python, and each
+state that it says it has is compared with that.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from forge_widgets.core.series import Series
+from forge_widgets.core.steps import StepBlock
+from forge_widgets.core.subscription import Slice
+from tests.faults.process import HERE, ROOT, Process
+from tests.faults.view import Json, View, state_of
+
+_UI = ROOT / "forge_widgets" / "ui"
+_CONTROLS = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+QUICK: Json = {
+    "welcomeTimeoutMs": 1_000,
+    "backoffBaseMs": 50,
+    "backoffCapMs": 500,
+    "stableMs": 1_000,
+    "seldomMs": 2_000,
+    "longPollS": 1,
+    "pollIdleMs": 100,
+    "pollBusyMs": 50,
+    "answerTimeoutMs": 1_000,
+    "checkTimeoutMs": 500,
+    "resumeSpacingMs": 200,
+    "heartbeatMs": 500,
+}
+"""The stream's settings, scaled as the server's periods are (served.py): about a tenth."""
+
+
+def bundle(script: str, folder: Path) -> Path:
+    """Bundle a TypeScript program of this folder with what it imports; return the file for node."""
+    made = folder / f"{Path(script).stem}.mjs"
+    if not made.exists():
+        esbuild = _UI / "node_modules" / ".bin" / "esbuild"
+        assert esbuild.exists(), f"{esbuild} is not there; make setup installs it"
+        options = ["--bundle", "--platform=node", "--format=esm", "--log-level=warning", f"--outfile={made}"]
+        subprocess.run([str(esbuild), str(HERE / script), *options], check=True, timeout=60, env=_CONTROLS)
+    return made
+
+
+class NodeProcess(Process):
+    """A bundled program in node, with the WebSocket of browsers; each line that it says goes to ``heard``."""
+
+    def __init__(self, program: Path, *arguments: object, heard: Callable[[str], None] | None = None) -> None:
+        node = shutil.which("node", path=_CONTROLS["PATH"])
+        assert node is not None, "node is not there; make setup finds or installs it"
+        self._heard = heard
+        # Node 20 has the WebSocket of browsers behind a flag, newer ones know the flag, too.
+        super().__init__(str(program), *arguments, interpreter=(node, "--experimental-websocket", "--no-warnings"))
+
+    def hear(self, line: str) -> None:
+        """Pass a line on; what is passed on is not kept."""
+        if self._heard is None:
+            super().hear(line)
+        else:
+            self._heard(line)
+
+
+class Kernel(Process):
+    """The kernel's side of the comm (kernel.py); what it says goes to whoever listens."""
+
+    def __init__(self, folder: Path, session_id: str) -> None:
+        self.listener: Callable[[str], None] = lambda line: None
+        self.said = 0
+        super().__init__("kernel.py", folder, session_id)
+
+    def hear(self, line: str) -> None:
+        """Pass a message on."""
+        self.said += 1
+        self.listener(line)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a page has open now: timers, sockets, requests, listeners; and how often it ever opened a socket, or asked."""
+
+    timers: int
+    sockets: int
+    requests: int
+    listeners: int
+    opened: int
+    asked: int
+
+
+class Browser(View):
+    """One page that follows one session."""
+
+    def __init__(
+        self, program: Path, task: Json, *, kernel: Kernel | None = None, settings: Json | None = None
+    ) -> None:
+        super().__init__(task["sessionId"])
+        # What delivers, why nothing better, and every transport that ever delivered, in order.
+        self.delivering: str | None = None
+        self.reason = ""
+        self.history: list[str | None] = []
+        # True while it says that nothing can be reached.
+        self.offline = False
+        # What it said last of what is not saved, and of records that it has only seen thinned.
+        self.view: Json = {}
+        # Frames that lay behind, and holes.
+        self.dropped = 0
+        self.holes = 0
+        # What must not be, as it was noticed by the thread that reads.
+        self.wrong: list[str] = []
+        self._reports: list[Json] = []
+        self._kernel = kernel
+        # Guards what a command writes: the kernel's thread and the test's tell.
+        self._telling = threading.Lock()
+        if kernel is not None:
+            kernel.listener = lambda line: self._tell("comm", json.loads(line))
+        arguments = {**task, "comm": kernel is not None, "settings": {**QUICK, **(settings or {})}}
+        self.process = NodeProcess(program, json.dumps(arguments), heard=self._hear)
+
+    def __repr__(self) -> str:
+        return (
+            f"at {self.offset} by {self.delivering} ({self.reason!r}), before that {self.history[-8:]}, "
+            f"{len(self.chapters)} chapters, {self.holes} holes, {self.dropped} dropped, wrong: {self.wrong[:3]}"
+        )
+
+    def until(self, condition: Callable[[], object], what: str, timeout_s: float = 20.0) -> None:
+        """Wait until a condition holds; fail at the deadline, or where something was wrong by then."""
+        super().until(condition, what, timeout_s)
+        assert not self.wrong, self
+
+    def until_by(self, transport: str, timeout_s: float = 20.0) -> None:
+        """Wait until a transport delivers."""
+        self.until(lambda: self.delivering == transport, f"delivery by {transport}", timeout_s)
+
+    def until_more(self, offsets: int = 20, timeout_s: float = 20.0) -> None:
+        """Wait until so many more offsets were applied."""
+        goal = self.offset + offsets
+        self.until(lambda: self.offset >= goal, f"offset {goal}", timeout_s)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the page's process."""
+        self.process.send(number)
+
+    def wake(self, event: str = "online") -> None:
+        """Let the page hear an event of its window."""
+        self._tell("wake", event)
+
+    def stop_following(self) -> None:
+        """Close the stream; the page stays."""
+        self._tell("close")
+
+    def follow_again(self) -> None:
+        """Start the stream again."""
+        self._tell("start")
+
+    def report(self) -> Json:
+        """Ask what the page shows and has open now."""
+        wanted = len(self._reports) + 1
+        self._tell("report", wanted)
+        self.until(lambda: len(self._reports) >= wanted, "report")
+        return self._reports[-1]
+
+    @property
+    def counts(self) -> Counts:
+        """What the page has open now."""
+        return Counts(**self.report()["counts"])
+
+    def close(self) -> None:
+        """End the stream and see the process end by itself: nothing is left open that would keep it."""
+        if self.process.running:
+            self.process.send(signal.SIGCONT)
+            self._tell("stop")
+            assert self.process.wait(20) == 0, f"the page ended badly: {self}"
+        assert not self.wrong, self
+
+    def kill(self) -> None:
+        """Kill the process, whatever state it is in."""
+        self.process.kill()
+
+    def _tell(self, command: str, argument: Any = None) -> None:
+        with self._telling:
+            self.process.tell(json.dumps({"do": command, "argument": argument}))
+
+    # --- what it says, on the thread that reads --------------------------------------------------
+
+    def _hear(self, line: str) -> None:
+        said = json.loads(line)
+        kind = said["type"]
+        if kind == "applied":
+            self._apply_told(said)
+        elif kind == "dropped":
+            self.dropped += 1
+        elif kind == "hole":
+            self.holes += 1
+        elif kind == "view":
+            self._look(said)
+        elif kind == "comm" and self._kernel is not None:
+            self._kernel.tell(json.dumps(said["message"]))
+        elif kind == "report":
+            self._reports.append(said)
+
+    def _apply_told(self, said: Json) -> None:
+        """Take the same frame: Python's rules and Python's fold have to come to the same."""
+        frame = said["frame"]
+        outcome = self.take(frame)
+        if outcome != "applied":
+            self.wrong.append(f"applied {frame['from']}..{frame['to']} at {said['before']}, by the rules {outcome}")
+        if state_of(said["state"]) != self.state:
+            self.wrong.append(f"at {frame['to']} the state is {said['state']}, the fold is {self.state}")
+        if frame["epoch"] and (said["cursor"]["epoch"], said["cursor"]["offset"]) != self.position:
+            self.wrong.append(f"the cursor is {said['cursor']} where {self.position} was applied")
+
+    def _look(self, said: Json) -> None:
+        self.view = said
+        self.reason, self.offline = said["reason"], said["offlineSince"] is not None
+        if said["transport"] != self.delivering:
+            self.delivering = said["transport"]
+            self.history.append(self.delivering)
+
+
+def check_curves(lines: list[Json], log: Slice) -> None:
+    """See that curves hold every extreme of a log's latest attempt and its newest point, and nothing that is not in it."""
+    attempt = max(record.attempt for record in log.records)
+    whole = Series()
+    points: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    for record in log.records:
+        if record.attempt != attempt or not isinstance(record.body, StepBlock):
+            continue
+        whole.add_block(record.body)
+        for _, metrics in record.body.rows():
+            for name, value in metrics.items():
+                place = (name, int(metrics.get("currentModel", 1.0)))
+                points.setdefault(place, []).append((metrics["currentStep"], value))
+    shown = {(line["metric"], line["model"]): list(zip(line["steps"], line["values"], strict=True)) for line in lines}
+    assert sorted(shown) == sorted((metric, model) for metric, model, _ in whole.lines())
+    for place, drawn in shown.items():
+        recorded = points[place]
+        values = [value for _, value in drawn]
+        assert set(drawn) <= set(recorded), f"{place} shows what was not recorded"
+        assert drawn == sorted(drawn, key=lambda point: point[0]), f"{place} goes back"
+        assert drawn[-1] == recorded[-1], f"{place} has not the newest"
+        assert (min(values), max(values)) == (min(v for _, v in recorded), max(v for _, v in recorded)), place
