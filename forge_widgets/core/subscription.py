@@ -1,8 +1,8 @@
 """What does this viewer get next? The sans-I/O heart of all three transports.
 
-A SessionLog is what a reader holds of one session: its state, its curves, and a bounded tail of records. A viewer is
-only a cursor: ``frame(cursor)`` gives whatever came since as one frame, or a key frame where the tail does not reach back.
-Server and kernel feed it from a store; it never reads one itself.
+A SessionLog is what a reader holds of one session: its state, its curves, and bounded tails of its records. A viewer is
+only a cursor: ``frame(cursor, detail)`` gives whatever came since as one frame: record by record, or, where that would be
+more than the viewer takes at once, coalesced. Server and kernel feed it from a store; it never reads one itself.
 """
 
 from __future__ import annotations
@@ -17,8 +17,35 @@ from forge_widgets.core.series import Series
 from forge_widgets.core.state import State, fold
 from forge_widgets.core.steps import StepBlock
 
-TAIL_ROWS = 20_000
-TAIL_RECORDS = 2_000
+MAX_ROWS = 2_000
+"""Records in a delta frame, rows counted one by one, however fast the link: what is more comes coalesced."""
+
+MAX_EVENTS = 1_000
+"""Lifecycle events that a reader holds besides: so many may lie behind a viewer that is told of all of them."""
+
+
+class Detail(Struct, frozen=True):
+    """How much a viewer takes at once."""
+
+    # Rows and events of a delta frame; what is more is coalesced.
+    rows: int = MAX_ROWS
+    # Points of all curves together in a coalesced frame; a line keeps some even where there are very many.
+    points: int = 4_000
+    # The same in the key frame that a viewer begins with. None: all that the reader has.
+    opening: int | None = None
+
+
+FINE = Detail()
+"""What a viewer on a good link takes."""
+
+COARSE = Detail(rows=100, points=400, opening=400)
+"""What a viewer takes whose link is slow: some 10 KB at most."""
+
+SPARING = Detail(opening=4_000)
+"""What goes through a kernel that has a training to run besides."""
+
+UNASKED = Detail(points=1_000, opening=1_000)
+"""What a kernel pushes unasked: most pages have a better transport, and let it pass."""
 
 
 class Cursor(Struct, frozen=True):
@@ -40,17 +67,20 @@ class Slice(Struct, frozen=True):
     base: State = State()
 
 
-class Entry(Struct, frozen=True):
-    """A record and the state just after it."""
+class Happening(Struct, frozen=True):
+    """A lifecycle event, and the state just before and just after it."""
 
     record: Record
-    state: State
+    event: Event
+    before: State
+    after: State
 
 
 class Frame(Struct, frozen=True):
     """What a viewer is sent: the offsets ``first..last`` and what is in them.
 
-    A key frame replaces all that the viewer has; a delta frame is applied iff first <= cursor + 1 <= last.
+    A key frame replaces all that the viewer has; a delta frame is applied iff first <= cursor + 1 <= last. A coalesced
+    frame is a key frame for a viewer whose cursor is known: it leaves no event out, and rows only as points of a curve.
     """
 
     epoch: str
@@ -59,10 +89,16 @@ class Frame(Struct, frozen=True):
     key: bool
     # State at ``last``: what a key frame carries.
     state: State
-    # Records of a delta frame, in order; empty in a key frame.
+    # In order: all records of a delta frame, the lifecycle events of a coalesced one, nothing in other key frames.
     records: Sequence[Record]
     # In a key frame: False where the viewer asked to go on from a cursor that could not be honoured.
     recovered: bool = True
+    # In a key frame: about how many points its curves hold together; None: all that there are.
+    points: int | None = None
+    # Rows that a coalesced frame stands for; 0 in others.
+    coalesced: int = 0
+    # In a key frame: step rows of the state's attempt that its curves lack, since they lie before the log's floor.
+    trimmed: int = 0
 
 
 class SessionLog:
@@ -76,90 +112,95 @@ class SessionLog:
         self.top = 0
         self.state = State()
         self.series = Series()
-        self._tail: deque[Entry] = deque()
+        # The state that the fold began with: what lies before it was never seen here.
+        self._base = State()
+        # The newest records, MAX_ROWS offsets or a little more.
+        self._tail: deque[Record] = deque()
         self._tail_rows = 0
+        # The newest lifecycle events, and the offset after which none is missing.
+        self._events: deque[Happening] = deque()
+        self._eventful_from = 0
 
     def apply(self, read: Slice) -> bool:
         """Take what a store has after ``top``. Return True where something changed.
 
         Another epoch, or a floor above what was expected, starts afresh.
         """
+        before = self.cursor
         if read.epoch != self.epoch or read.floor > self.top + 1:
             self.__init__(self.session_id)  # type: ignore[misc]
             self.epoch = read.epoch
-            self.top = max(0, read.floor - 1)
-            self.state = read.base
-        before = self.top
+            self.top = self._eventful_from = max(0, read.floor - 1)
+            self.state = self._base = read.base
         for record in read.records:
             if record.last > self.top:
                 self._take(record)
-        return self.top != before
+        return self.cursor != before
 
-    def frame(self, cursor: Cursor | None) -> Frame | None:
-        """Return what comes after a cursor: a delta frame, a key frame where that can't be, None where nothing is new."""
+    def frame(self, cursor: Cursor | None, detail: Detail = FINE) -> Frame | None:
+        """Return what comes after a cursor, None where nothing is new.
+
+        A delta frame where the viewer takes so much at once, else a coalesced one; a key frame without a cursor (None),
+        and for one that can't be honoured.
+        """
         if cursor is None:
-            return self._key_frame(recovered=True)
-        if cursor.epoch != self.epoch or cursor.offset > self.top or cursor.offset + 1 < self._tail_start():
-            return self._key_frame(recovered=False)
+            return self._key_frame(detail.opening)
+        events = self.events_after(cursor)
+        if events is None:
+            return self._key_frame(detail.opening, recovered=False)
         if cursor.offset == self.top:
             return None
-        records = [_after(entry.record, cursor.offset) for entry in self._entries_after(cursor.offset)]
+        behind = self.top - cursor.offset
+        if behind > detail.rows or cursor.offset + 1 < self._tail_start():
+            records = [happening.record for happening in events]
+            return self._key_frame(detail.points, records, coalesced=behind - len(records))
+        records = [record.after(cursor.offset) for record in self._tail if record.last > cursor.offset]
         return Frame(self.epoch, cursor.offset + 1, self.top, False, self.state, records)
 
-    def entries_after(self, cursor: Cursor) -> list[Entry] | None:
-        """Return the records after a cursor with the state after each; None where the tail does not reach back."""
-        if cursor.epoch != self.epoch or cursor.offset > self.top or cursor.offset + 1 < self._tail_start():
+    def events_after(self, cursor: Cursor) -> list[Happening] | None:
+        """Return the lifecycle events after a cursor; None where some that are no longer held may be among them."""
+        if cursor.epoch != self.epoch or not self._eventful_from <= cursor.offset <= self.top:
             return None
-        return self._entries_after(cursor.offset)
+        newer: list[Happening] = []
+        for happening in reversed(self._events):
+            if happening.record.offset <= cursor.offset:
+                break
+            newer.append(happening)
+        newer.reverse()
+        return newer
 
     @property
     def cursor(self) -> Cursor:
         """The position just after the newest record."""
         return Cursor(self.epoch, self.top)
 
-    def _key_frame(self, *, recovered: bool) -> Frame:
-        return Frame(self.epoch, 1, self.top, True, self.state, (), recovered)
+    def _key_frame(
+        self, points: int | None, events: Sequence[Record] = (), *, recovered: bool = True, coalesced: int = 0
+    ) -> Frame:
+        trimmed = self._base.rows if self._base.attempt == self.state.attempt else 0
+        return Frame(self.epoch, 1, self.top, True, self.state, events, recovered, points, coalesced, trimmed)
 
     def _tail_start(self) -> int:
-        return self._tail[0].record.offset if self._tail else self.top + 1
-
-    def _entries_after(self, offset: int) -> list[Entry]:
-        newer: list[Entry] = []
-        for entry in reversed(self._tail):
-            if entry.record.last <= offset:
-                break
-            newer.append(entry)
-        newer.reverse()
-        return newer
+        return self._tail[0].offset if self._tail else self.top + 1
 
     def _take(self, record: Record) -> None:
         if record.attempt > self.state.attempt:
             self.series = Series()
-        self.state = fold(self.state, record)
+        before, self.state = self.state, fold(self.state, record)
         if record.attempt == self.state.attempt:
             self._draw(record)
         self.top = record.last
-        self._tail.append(Entry(record, self.state))
+        if isinstance(record.body, Event) and record.body.event_type != "step_update":
+            self._events.append(Happening(record, record.body, before, self.state))
+            if len(self._events) > MAX_EVENTS:
+                self._eventful_from = self._events.popleft().record.offset
+        self._tail.append(record)
         self._tail_rows += length(record.body)
-        while len(self._tail) > 1 and (self._tail_rows > TAIL_ROWS or len(self._tail) > TAIL_RECORDS):
-            self._tail_rows -= length(self._tail.popleft().record.body)
+        while self._tail_rows - length(self._tail[0].body) >= MAX_ROWS:
+            self._tail_rows -= length(self._tail.popleft().body)
 
     def _draw(self, record: Record) -> None:
         if isinstance(record.body, StepBlock):
             self.series.add_block(record.body)
         elif record.body.event_type == "step_update":
             self.series.add_row(record.body.metrics)
-
-
-def _after(record: Record, offset: int) -> Record:
-    """Return the part of a record that lies after an offset: a cursor may stand inside a block."""
-    skip = offset + 1 - record.offset
-    if skip <= 0 or isinstance(record.body, Event):
-        return record
-    return Record(
-        offset=record.offset + skip,
-        attempt=record.attempt,
-        producer=record.producer,
-        sequence=record.sequence + skip,
-        body=record.body.slice(skip),
-    )

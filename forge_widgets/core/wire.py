@@ -6,14 +6,15 @@ Numbers that are not finite travel as their names ("NaN", "Infinity", "-Infinity
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from forge_widgets.core.events import Event, Record
+from forge_widgets.core.events import Batch, Body, Event, Record
 from forge_widgets.core.liveness import Arrears
 from forge_widgets.core.metrics import pack_number, wire_value
-from forge_widgets.core.series import Series
+from forge_widgets.core.series import Point, Series
 from forge_widgets.core.state import State
 from forge_widgets.core.steps import Column, StepBlock
 from forge_widgets.core.subscription import Cursor, Frame
@@ -21,8 +22,11 @@ from forge_widgets.core.thin import thin
 
 PROTOCOL = 1
 
-MIN_LINE_POINTS = 20
+MIN_LINE_POINTS = 8
 """Points that a thinned line keeps at least."""
+
+THINNED_DIGITS = 6
+"""Significant digits of the values of a thinned line: a picture shows no more, and they are half of its bytes."""
 
 Json = dict[str, Any]
 
@@ -32,8 +36,8 @@ def encode(message: Json) -> bytes:
     return msgspec.json.encode(message)
 
 
-def frame_message(session_id: str, frame: Frame, series: Series, most_points: int | None = None) -> Json:
-    """Build a frame's message; ``series`` are the curves that a key frame carries, in all about ``most_points``."""
+def frame_message(session_id: str, frame: Frame, series: Series) -> Json:
+    """Build a frame's message; ``series`` are the curves that a key frame carries, thinned as the frame says."""
     message: Json = {
         "type": "frame",
         "sessionId": session_id,
@@ -42,14 +46,22 @@ def frame_message(session_id: str, frame: Frame, series: Series, most_points: in
         "to": frame.last,
         "key": frame.key,
     }
-    if frame.key:
-        return {
-            **message,
-            "recovered": frame.recovered,
-            "state": state_message(frame.state),
-            "series": series_message(series, most_points),
-        }
-    return {**message, "records": [record_message(record) for record in frame.records]}
+    records = [record_message(record) for record in frame.records]
+    if not frame.key:
+        return {**message, "records": records}
+    lines = list(series.lines())
+    thinned = lines if frame.points is None else _thinned(lines, frame.points)
+    if frame.coalesced or records:
+        message |= {"coalesced": frame.coalesced, "events": records}
+    if frame.trimmed:
+        message["trimmed"] = frame.trimmed
+    return {
+        **message,
+        "recovered": frame.recovered,
+        "coarse": any(len(few[2]) < len(many[2]) for few, many in zip(thinned, lines, strict=True)),
+        "state": state_message(frame.state),
+        "series": [_line_message(*line) for line in thinned],
+    }
 
 
 def welcome_message(session_id: str, store_id: str, heartbeat_s: float, now: float) -> Json:
@@ -88,21 +100,9 @@ def state_message(state: State) -> Json:
     return message
 
 
-def series_message(series: Series, most_points: int | None = None) -> list[Json]:
-    """Build the message of curves: a line for each metric and model; all points, or thinned to about ``most_points``."""
-    lines = list(series.lines())
-    if most_points is not None:
-        share = max(MIN_LINE_POINTS, most_points // max(1, len(lines)))
-        lines = [(metric, model, thin(points, share)) for metric, model, points in lines]
-    return [
-        {
-            "metric": metric,
-            "model": model,
-            "steps": [_number(step) for step, _ in points],
-            "values": [pack_number(value) for _, value in points],
-        }
-        for metric, model, points in lines
-    ]
+def series_message(series: Series) -> list[Json]:
+    """Build the message of curves: a line for each metric and model, with all of its points."""
+    return [_line_message(*line) for line in series.lines()]
 
 
 def record_message(record: Record) -> Json:
@@ -113,9 +113,47 @@ def record_message(record: Record) -> Json:
         "producer": record.producer,
         "sequence": record.sequence,
     }
-    if isinstance(record.body, Event):
-        return {**message, "event": _event_message(record.body)}
-    return {**message, "rows": _rows_message(record.body)}
+    return {**message, **body_message(record.body)}
+
+
+def batch_message(batch: Batch) -> Json:
+    """Build the message of a batch: what a training sends to a store over HTTP."""
+    return {
+        "producer": msgspec.to_builtins(batch.producer),
+        "sequence": batch.sequence,
+        "bodies": [body_message(body) for body in batch.bodies],
+    }
+
+
+def body_message(body: Body) -> Json:
+    """Build the message of what a record holds: an event, or rows in columns."""
+    return {"event": _event_message(body)} if isinstance(body, Event) else {"rows": _rows_message(body)}
+
+
+def _line_message(metric: str, model: int, points: Sequence[Point]) -> Json:
+    return {
+        "metric": metric,
+        "model": model,
+        "steps": [_number(step) for step, _ in points],
+        "values": [pack_number(value) for _, value in points],
+    }
+
+
+def _thinned(lines: Sequence[tuple[str, int, list[Point]]], most: int) -> list[tuple[str, int, list[Point]]]:
+    """Leave about ``most`` points to all lines together."""
+    share = max(MIN_LINE_POINTS, most // max(1, len(lines)))
+    return [
+        (
+            metric,
+            model,
+            points if len(points) <= share else [(step, _rounded(value)) for step, value in thin(points, share)],
+        )
+        for metric, model, points in lines
+    ]
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{THINNED_DIGITS}g}")
 
 
 def _event_message(event: Event) -> Json:

@@ -9,19 +9,10 @@ import threading
 
 from forge_widgets.core.face import html_face, text_face
 from forge_widgets.core.state import State
-from forge_widgets.core.subscription import Cursor, Frame, SessionLog
+from forge_widgets.core.subscription import SPARING, Cursor, Detail, SessionLog
 from forge_widgets.core.wire import Json, frame_message
 from forge_widgets.stores import pending
 from forge_widgets.stores.base import Store
-
-MAX_FRAME_POINTS = 4_000
-"""Points of all curves in a key frame: they travel through the kernel's own process, as text."""
-
-UNASKED_POINTS = 1_000
-"""The same in a key frame that nobody asked for: most pages have a better transport, and let it pass."""
-
-MAX_FRAME_ROWS = 2_000
-"""Rows in a delta frame; what has more behind it gets a key frame, so that training keeps its time."""
 
 _FLUSH_TIMEOUT_S = 2.0
 
@@ -66,16 +57,13 @@ class SessionReader:
             self._catch_up()
             return html_face(self.session_id, self._log.state, self._log.series, metric, log_y=log_y)
 
-    def message(self, cursor: Cursor | None, most_points: int = MAX_FRAME_POINTS) -> tuple[Json, Cursor] | None:
+    def message(self, cursor: Cursor | None, detail: Detail = SPARING) -> tuple[Json, Cursor] | None:
         """Build the frame after a cursor (None: a key frame) and where it leads; None where nothing is new."""
         with self._lock:
-            frame = self._log.frame(cursor)
+            frame = self._log.frame(cursor, detail)
             if frame is None:
                 return None
-            if not frame.key and frame.last - frame.first >= MAX_FRAME_ROWS:
-                frame = Frame(frame.epoch, 1, frame.last, True, frame.state, ())
-            message = frame_message(self.session_id, frame, self._log.series, most_points)
-            return message, Cursor(frame.epoch, frame.last)
+            return frame_message(self.session_id, frame, self._log.series), Cursor(frame.epoch, frame.last)
 
     def _catch_up(self) -> bool:
         version = self.store.version(self.session_id)

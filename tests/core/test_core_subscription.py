@@ -13,7 +13,7 @@ from forge_widgets.core import subscription, wire
 from forge_widgets.core.events import Event, Record, length
 from forge_widgets.core.state import State, fold_all
 from forge_widgets.core.steps import block_of
-from forge_widgets.core.subscription import Cursor, SessionLog, Slice
+from forge_widgets.core.subscription import COARSE, FINE, Cursor, Detail, SessionLog, Slice
 
 BODIES = st.lists(st.integers(0, 6), min_size=1, max_size=25)
 
@@ -65,7 +65,7 @@ def test_a_viewer_that_comes_and_goes_applies_each_offset_once_and_ends_with_the
     assert applied == list(range(1, records[-1].last + 1))
     assert state == fold_all(State(), records)
     assert log.frame(cursor) is None
-    assert log.entries_after(cursor) == []
+    assert log.events_after(cursor) == []
 
 
 @given(BODIES, st.data())
@@ -94,18 +94,91 @@ def test_a_cursor_of_another_epoch_or_above_the_top_gets_a_key_frame_and_is_told
     frame = log.frame(cursor)
     assert frame is not None
     assert (frame.key, frame.recovered) == (True, False)
-    assert log.entries_after(cursor) is None
+    assert log.events_after(cursor) is None
 
 
-def test_a_cursor_behind_the_tail_gets_a_key_frame_and_memory_stays_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subscription, "TAIL_ROWS", 10)
+def test_who_is_further_behind_than_it_takes_at_once_gets_every_event_and_the_rows_as_a_curve() -> None:
     log = SessionLog("s")
-    log.apply(slice_of(log_of([4] * 10)))
-    behind, within = log.frame(Cursor("e", 20)), log.frame(Cursor("e", 34))
+    log.apply(slice_of(log_of([40, 0, 50, 0, 0, 60])))
+    frame = log.frame(Cursor("e", 20), Detail(rows=100, points=30))
+    assert frame is not None
+    assert (frame.key, frame.recovered, frame.first, frame.last) == (True, True, 1, log.top)
+    assert [record.offset for record in frame.records] == [41, 92, 93]
+    assert frame.coalesced == log.top - 20 - 3
+    assert (frame.state, frame.points) == (log.state, 30)
+    told = json.loads(wire.encode(wire.frame_message("s", frame, log.series)))
+    assert [record["offset"] for record in told["events"]] == [41, 92, 93]
+    assert (told["coalesced"], told["coarse"], "records" in told) == (130, True, False)
+    assert len(told["series"][0]["steps"]) <= 30
+    exactly = log.frame(Cursor("e", log.top - 100), Detail(rows=100))
+    assert exactly is not None
+    assert (exactly.key, exactly.coalesced) == (False, 0)
+
+
+def test_a_viewer_begins_with_all_points_or_with_as_many_as_it_takes() -> None:
+    log = SessionLog("s")
+    log.apply(slice_of(log_of([300])))
+    for detail, coarse in ((FINE, False), (COARSE, False), (Detail(opening=20), True)):
+        frame = log.frame(None, detail)
+        assert frame is not None
+        told = wire.frame_message("s", frame, log.series)
+        assert (told["coarse"], "coalesced" in told) == (coarse, False)
+
+
+@given(BODIES, st.integers(1, 12), st.data())
+def test_a_slow_viewer_hears_of_every_event_once_and_ends_with_the_fold(
+    sizes: list[int], most: int, data: st.DataObject
+) -> None:
+    records = log_of(sizes)
+    log, fed = SessionLog("s"), 0
+    cursor, state = Cursor("e", 0), State()
+    heard: list[int] = []
+    rows = 0
+    while fed < len(records):
+        fed = data.draw(st.integers(fed + 1, len(records)))
+        log.apply(slice_of(records[:fed]))
+        frame = log.frame(cursor, Detail(rows=most))
+        assert frame is not None
+        events = [record.offset for record in frame.records if isinstance(record.body, Event)]
+        heard += events
+        rows += frame.coalesced or log.top - cursor.offset - len(events)
+        assert frame.key == (log.top - cursor.offset > most)
+        state = frame.state if frame.key else fold_all(state, frame.records)
+        cursor = Cursor(frame.epoch, frame.last)
+    assert heard == [record.offset for record in records if isinstance(record.body, Event)]
+    assert rows + len(heard) == records[-1].last
+    assert state == fold_all(State(), records)
+
+
+def test_events_are_held_longer_than_rows_and_memory_stays_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscription, "MAX_ROWS", 10)
+    monkeypatch.setattr(subscription, "MAX_EVENTS", 2)
+    log = SessionLog("s")
+    log.apply(slice_of(log_of([0, 4, 0, *[4] * 10])))
+    begin, behind, within = (log.frame(Cursor("e", offset)) for offset in (0, 20, 38))
+    assert begin is not None
     assert behind is not None
     assert within is not None
-    assert (behind.key, within.key) == (True, False)
-    assert log.entries_after(Cursor("e", 20)) is None
+    assert (begin.key, begin.coalesced, len(begin.records)) == (True, 44, 2)
+    assert (behind.key, behind.coalesced, len(behind.records)) == (True, 26, 0)
+    assert (within.key, within.first) == (False, 39)
+    assert sum(length(record.body) for record in log._tail) < 10 + 4
+    log.apply(slice_of(log_of([0, 4, 0, *[4] * 10, 0])))
+    # The first of three events is no longer held: who has not heard of it is told that something may be missing.
+    assert log.events_after(Cursor("e", 0)) is None
+    assert [happening.record.offset for happening in log.events_after(Cursor("e", 1)) or ()] == [6, 47]
+    lost = log.frame(Cursor("e", 0))
+    assert lost is not None
+    assert (lost.key, lost.recovered) == (True, False)
+
+
+def test_an_event_is_held_with_the_state_before_and_after_it() -> None:
+    log = SessionLog("s")
+    records = log_of([3, 0, 2])
+    log.apply(slice_of(records))
+    happening = (log.events_after(Cursor("e", 0)) or [])[0]
+    assert happening.before == fold_all(State(), records[:1])
+    assert happening.after == fold_all(State(), records[:2])
 
 
 def test_a_new_epoch_or_a_floor_above_starts_afresh() -> None:

@@ -23,7 +23,7 @@ from forge_widgets.core.pulse import pulse
 from forge_widgets.core.series import Series
 from forge_widgets.core.state import Pace, State, fold
 from forge_widgets.core.steps import Row, StepBlock, block_of
-from forge_widgets.core.subscription import Cursor, SessionLog, Slice
+from forge_widgets.core.subscription import Cursor, Detail, SessionLog, Slice
 from forge_widgets.core.wire import frame_message, record_message, series_message, state_message
 
 Case = dict[str, Any]
@@ -293,7 +293,29 @@ def frame_cases() -> list[Case]:
             middle = frame.first + (frame.last - frame.first) // 2
             cursor = Cursor("e1", middle if not frame.key and source.random() < 0.3 else frame.last)
         cases.append({"name": name, "frames": frames, "state": state_message(log.state)})
-    return cases
+    return cases + [coalesced_case(name, records) for name, records in logs().items() if records[-1].last > 20]
+
+
+def coalesced_case(name: str, records: list[Record]) -> Case:
+    """A log as a slow viewer gets it: it takes five records at once, and has nothing missed of the events in the end."""
+    source = random.Random(13)
+    log, frames, cursor, fed = SessionLog("s"), [], Cursor("e1", 0), 0
+    while fed < len(records):
+        fed = min(len(records), fed + source.randint(1, 3))
+        log.apply(Slice("e1", 1, records[fed - 1].last, records[:fed]))
+        frame = log.frame(cursor, Detail(rows=5, points=16))
+        assert frame is not None
+        frames.append(frame_message("s", frame, log.series))
+        cursor = Cursor("e1", frame.last)
+    events = [record.offset for record in records if isinstance(record.body, Event)]
+    rows = records[-1].last - len(events)
+    return {
+        "name": f"{name}, as a slow viewer gets it",
+        "frames": frames,
+        "state": state_message(log.state),
+        "events": events,
+        "rows": rows,
+    }
 
 
 VECTORS: dict[str, Callable[[], list[Case]]] = {
