@@ -19,7 +19,7 @@ from forge_widgets.core.wire import MIN_LINE_POINTS, Json
 from forge_widgets.stores import open_store
 from forge_widgets.stores.base import Store
 from forge_widgets.stores.processes import this_host
-from forge_widgets.widgets.comm import CommStream, Subscribe, Unsubscribe, read_wish
+from forge_widgets.widgets.comm import CommStream, Leave, Subscribe, Unsubscribe, read_wish
 from forge_widgets.widgets.reader import SessionReader
 
 DEADLINE_S = 20.0
@@ -126,12 +126,33 @@ def test_nothing_is_read_for_front_ends_that_have_a_better_transport(store: Stor
     with streaming(store) as (stream, sent):
         until(lambda: frames(sent))
         stream.receive(Unsubscribe())
-        until(lambda: stream._order.mode == "silence" and not stream._wake.is_set())
+        until(lambda: sent[-1] == {"type": "unsubscribed"})
         heard = len(sent)
         rows(store, 1, 3)
         stream.receive(Subscribe())
         until(lambda: frames(sent)[-1]["to"] == 3)
         assert sent[heard]["type"] == "welcome"
+
+
+def test_when_one_view_of_a_widget_leaves_it_is_said_and_what_is_new_is_pushed_again(store: Store) -> None:
+    rows(store, 1, 3)
+    with streaming(store) as (stream, sent):
+        stream.receive(Subscribe())
+        until(lambda: frames(sent) and frames(sent)[-1]["to"] == 3)
+        stream.receive(Leave())
+        until(lambda: {"type": "unsubscribed"} in sent)
+        rows(store, 4, 1)
+        until(lambda: frames(sent)[-1]["to"] == 4)
+        assert frames(sent)[-1]["key"]
+
+
+def test_what_a_producer_can_not_save_is_said_before_the_next_heartbeat_is_due(store: Store) -> None:
+    rows(store, 1, 3)
+    with streaming(store, heartbeat_s=1000) as (_, sent):
+        until(lambda: frames(sent))
+        store.beat("s", Heartbeat(producer="p", attempt=1, beat=time.time(), durable=3, unsaved=5, reason="full"))
+        until(lambda: sent[-1]["type"] == "heartbeat")
+        assert (sent[-1]["unsaved"], sent[-1]["reason"]) == (5, "full")
 
 
 def test_a_stream_without_anybody_to_send_for_ends(store: Store) -> None:
@@ -159,5 +180,6 @@ def test_a_turn_that_fails_is_said_and_does_not_end_the_view(store: Store, caplo
 def test_only_wishes_are_read_from_a_front_ends_messages() -> None:
     assert read_wish({"type": "subscribe", "epoch": "e", "after": 3, "more": 1}) == Subscribe("e", 3)
     assert read_wish({"type": "unsubscribe"}) == Unsubscribe()
+    assert read_wish({"type": "leave"}) == Leave()
     others: list[object] = [{"type": "ping"}, {}, [], None, "subscribe", {"type": "subscribe", "after": "3"}]
     assert [read_wish(other) for other in others] == [None] * len(others)
