@@ -43,6 +43,7 @@ const STATES: Readonly<Record<string, SessionView>> = {
   unsaved: viewOf(RUNNING, { unsaved: 12, unsavedReason: 'disk full' }),
   gap: viewOf(RUNNING, { gap: true }),
   thinned: viewOf({ ...RUNNING, thinned: 1234 }),
+  trimmed: viewOf(RUNNING, { trimmed: 4321 }),
 };
 
 describe('the states of a session', () => {
@@ -63,6 +64,7 @@ describe('the states of a session', () => {
     ['unsaved', '12 steps and events are not saved yet. Disk full.'],
     ['gap', 'thinned'],
     ['thinned', '1,234 steps came faster'],
+    ['trimmed', '4,321 earlier steps were trimmed'],
     ['deleted', 'was deleted'],
   ])('%s says "%s"', (name, words) => {
     const view = STATES[name];

@@ -89,6 +89,11 @@ function Notices({ view, words }: PartProps): JSX.Element {
       {view.gap && (
         <Notice tone="plain">Some steps are shown thinned: the recording no longer reached back to where this view was.</Notice>
       )}
+      {view.trimmed > 0 && (
+        <Notice tone="plain">
+          {formatCount(view.trimmed)} earlier steps were trimmed from the recording: the curves begin after them.
+        </Notice>
+      )}
       {state.thinned > 0 && (
         <Notice tone="plain">
           {formatCount(state.thinned)} steps came faster than they could be recorded and were left out.

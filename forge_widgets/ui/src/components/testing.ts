@@ -58,6 +58,7 @@ export function viewOf(state: Record<string, unknown>, fields: Partial<SessionVi
     unsaved: 0,
     unsavedReason: '',
     gap: false,
+    trimmed: 0,
     loaded: true,
     deleted: false,
     clockOffset: 0,

@@ -236,6 +236,7 @@ export class SessionStream {
       unsaved: this.#heartbeat?.unsaved ?? 0,
       unsavedReason: this.#heartbeat?.reason ?? '',
       gap: this.#client.gap,
+      trimmed: this.#client.trimmed,
       loaded: this.#loaded,
       deleted: this.#deleted,
       clockOffset: this.#clockOffset,

@@ -57,6 +57,17 @@ describe('CursorClient', () => {
     expect(client.series.points('loss')[0]?.steps).toEqual([93, 94]);
   });
 
+  it('counts the steps that were trimmed before it, until another attempt', () => {
+    const line = { metric: 'loss', model: 1, steps: [91, 92], values: [0.1, 0.2] };
+    const client = clientAfter(rowsMessage('e', 1, 2), keyMessage('e', 92, { attempt: 1, rows: 92 }, { trimmed: 90, series: [line] }));
+    expect(client.trimmed).toBe(90);
+    client.take(parsedFrame(rowsMessage('e', 93, 94)));
+    expect(client.trimmed).toBe(90);
+    expect(client.series.points('loss')[0]?.steps).toEqual([91, 92, 93, 94]);
+    client.take(parsedFrame(rowsMessage('e', 95, 96, 2)));
+    expect(client.trimmed).toBe(0);
+  });
+
   it('sees no gap where a log begins anew', () => {
     const client = clientAfter(keyMessage('', 0), keyMessage('e', 5, { attempt: 1 }, { recovered: false }));
     expect(client.gap).toBe(false);

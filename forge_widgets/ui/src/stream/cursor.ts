@@ -16,6 +16,7 @@ export class CursorClient {
   #position: Cursor | null = null;
   #folded: State = emptyState();
   #missed = false;
+  #trimmed = 0;
 
   /** The last position that was applied; null before the first frame. */
   get cursor(): Cursor | null {
@@ -31,6 +32,11 @@ export class CursorClient {
     return this.#missed;
   }
 
+  /** Step rows of the state's attempt that were trimmed from the log before they could be seen here. */
+  get trimmed(): number {
+    return this.#trimmed;
+  }
+
   /** Take a frame. The view never moves backwards within an epoch. */
   take(frame: Frame): Outcome {
     return frame.key ? this.#takeKey(frame) : this.#takeDelta(frame);
@@ -43,7 +49,8 @@ export class CursorClient {
     const goesOn = same && frame.state.attempt === this.#folded.attempt;
     this.#missed = goesOn && (this.#missed || !frame.recovered);
     this.#folded = frame.state;
-    this.series.load(frame.series, frame.state.rows);
+    this.#trimmed = frame.trimmed;
+    this.series.load(frame.series, frame.state.rows - frame.trimmed);
     this.#position = { epoch: frame.epoch, offset: frame.to };
     return 'applied';
   }
@@ -64,6 +71,7 @@ export class CursorClient {
     if (record.attempt > this.#folded.attempt) {
       this.series.clear();
       this.#missed = false;
+      this.#trimmed = 0;
     }
     this.#folded = fold(this.#folded, record);
     if (record.attempt === this.#folded.attempt) this.series.add(record);

@@ -21,6 +21,7 @@ function viewOf(state: Partial<State>, view: Partial<SessionView> = {}): Session
     unsaved: 0,
     unsavedReason: '',
     gap: false,
+    trimmed: 0,
     loaded: true,
     deleted: false,
     clockOffset: 0,

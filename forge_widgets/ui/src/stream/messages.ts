@@ -25,6 +25,8 @@ export interface KeyFrame {
   readonly to: number;
   /** False where the viewer asked to go on from a cursor that could not be honoured. */
   readonly recovered: boolean;
+  /** Step rows of the attempt that the curves lack, since they were trimmed from the log. */
+  readonly trimmed: number;
   readonly state: State;
   readonly series: readonly LinePoints[];
 }
@@ -169,6 +171,7 @@ function frame(read: Fields): Frame {
     ...range,
     key: true,
     recovered: optional(read.get('recovered'), true, (value) => flag(value, 'recovered')),
+    trimmed: optional(read.get('trimmed'), 0, (value) => finite(value, 'trimmed')),
     state: state(fields(read.get('state'), 'state')),
     series: list(read.get('series'), 'series').map(linePoints),
   };

@@ -17,6 +17,8 @@ export interface SessionView {
   readonly unsavedReason: string;
   /** True where records of this attempt were only seen thinned, since the log did not reach back to our cursor. */
   readonly gap: boolean;
+  /** Step rows of this attempt that were trimmed from the log: the curves begin after them. */
+  readonly trimmed: number;
   /** True once anything was heard of the session; a state before that says nothing. */
   readonly loaded: boolean;
   /** True once the session was deleted: nothing more will come. */
