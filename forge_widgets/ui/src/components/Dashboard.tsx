@@ -86,7 +86,7 @@ function Notices({ view, words }: PartProps): JSX.Element {
           Training goes on; they are kept in memory and tried again.
         </Notice>
       )}
-      {view.gap && (
+      {view.gap && view.trimmed === 0 && (
         <Notice tone="plain">Some steps are shown thinned: the recording no longer reached back to where this view was.</Notice>
       )}
       {view.trimmed > 0 && (
