@@ -1,4 +1,5 @@
 """The stand-alone server in a process of its own, with periods that are scaled: served.py FOLDER PORT TOKEN.
+FORGE_FAULTS_PERIODS=real leaves them as people have them.
 
 Lines on stdin: ``block SECONDS`` holds up its event loop, as another extension would; ``lag`` is answered with how late
 the loop was since the last ``lag``, ``reads`` with how often the store was read so far: a line ``lag {json}``, ``reads {json}``.
@@ -22,6 +23,7 @@ from forge_widgets.stores.base import Snapshot
 from forge_widgets.stores.sqlite import SqliteStore
 from tests.faults import wall_clock
 
+SCALED = Limits(heartbeat_s=0.5, ping_s=2.0, pong_s=2.0, liveness_s=0.5)
 LOOK_S = 0.01
 LOOKS_KEPT = 100_000
 
@@ -108,7 +110,7 @@ def main(folder: str, port: str, token: str) -> None:
         store,
         port=int(port),
         token=token,
-        limits=Limits(heartbeat_s=0.5, ping_s=2.0, pong_s=2.0, liveness_s=0.5),
+        limits=Limits() if os.environ.get("FORGE_FAULTS_PERIODS") == "real" else SCALED,
         on_ready=Attendant(store).start,
     )
 
