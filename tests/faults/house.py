@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from forge_widgets.core.subscription import Slice
+from forge_widgets.core.subscription import Cursor, Slice
 from forge_widgets.stores import open_store
-from tests.faults.browser import Browser, Kernel, bundle, check_curves
+from tests.faults.browser import QUICK, Browser, Kernel, bundle, check_curves
 from tests.faults.checker import Acknowledged, check, read_all, units_of
 from tests.faults.process import Process, until
 from tests.faults.proxy import Proxy
 from tests.faults.view import View
 from tests.faults.viewer import Viewer
+from tests.faults.watcher import Watcher
 
 TOKEN = "a-token-of-the-faults"
 
@@ -138,21 +139,33 @@ class House:
         return viewer
 
     def view_browser(
-        self, session_id: str = "s", through: Proxy | None = None, *, comm: bool = False, **settings: Any
+        self,
+        session_id: str = "s",
+        through: Proxy | None = None,
+        *,
+        url: str = "",
+        comm: bool = False,
+        scaled: bool = True,
+        expects_frames: bool = True,
+        **settings: Any,
     ) -> Browser:
-        """Open a page with the browser's client, with a kernel behind it or not, and wait until it has applied something."""
+        """Open a page with the browser's client, with a kernel behind it or not, and wait until it has applied something.
+
+        ``url`` is another server's; ``settings`` replace the stream's, which are about a tenth where ``scaled``.
+        """
         store = open_store(self.folder)
         store_id = store.store_id
         store.close()
-        kernel = None
-        if comm:
-            kernel = Kernel(self.folder, session_id)
+        kernel = Kernel(self.folder, session_id) if comm else None
+        if kernel is not None:
             self._processes.append(kernel)
-        url = f"{self.url if through is None else f'http://127.0.0.1:{through.port}'}/"
-        task = {"url": url, "token": TOKEN, "sessionId": session_id, "storeId": store_id}
-        page = Browser(bundle("browser.ts", self.folder.parent), task, kernel=kernel, settings=settings)
+        place = url or (self.url if through is None else f"http://127.0.0.1:{through.port}")
+        task = {"url": f"{place}/", "token": TOKEN, "sessionId": session_id, "storeId": store_id}
+        program = bundle("browser.ts", self.folder.parent)
+        page = Browser(program, task, kernel=kernel, settings={**(QUICK if scaled else {}), **settings})
         self._pages.append(page)
-        page.until(lambda: page.chapters, "first frame", 20)
+        if expects_frames:
+            page.until(lambda: page.chapters, "first frame", 20)
         return page
 
     def watch_early(self, session_id: str, **options: Any) -> Viewer:
@@ -160,6 +173,22 @@ class House:
         viewer = self.view(session_id, **options).start()
         viewer.until(lambda: viewer.delivering, "answer", 20)
         return viewer
+
+    def watch_in_a_process(self, session_id: str = "s") -> Watcher:
+        """Start a viewer in a process of its own, and wait until it has applied something."""
+        watcher = Watcher(self.url, session_id, TOKEN, self.folder.parent / f"watcher-{len(self._processes)}")
+        self._processes.append(watcher)
+        return watcher
+
+    def end_of(self, session_id: str = "s") -> Cursor:
+        """Return where a session's log ends now."""
+        store = open_store(self.folder)
+        try:
+            snapshot = store.snapshot(session_id)
+        finally:
+            store.close()
+        assert snapshot is not None, f"no session {session_id!r}"
+        return snapshot.cursor
 
     def assert_durable(self, training: Training, session_id: str = "s") -> None:
         """See that what a training was told is durable is in the log now, whatever is wrong with it."""
@@ -184,9 +213,8 @@ class House:
         watching = [v for v in everybody if v.session_id == session_id] if viewers is None else viewers
         store = open_store(self.folder)
         try:
-            snapshot = store.snapshot(session_id)
-            assert snapshot is not None
-            goal = (snapshot.cursor.epoch, snapshot.cursor.offset)
+            end = self.end_of(session_id)
+            goal = (end.epoch, end.offset)
             for viewer in watching:
                 viewer.until(lambda v=viewer: v.position == goal, f"arrival at {goal}", 30)  # type: ignore[misc]
             curves = [viewer.report()["series"] for viewer in watching if isinstance(viewer, Browser)]

@@ -10,23 +10,19 @@ import time
 
 import pytest
 
-from forge_widgets.core.events import Event
 from forge_widgets.stores import open_store
-from tests.faults.checker import units_of
+from tests.faults.checker import events_of
+from tests.faults.conftest import Effort
 from tests.faults.house import TOKEN, House
 from tests.faults.process import until
 
-KILLS = 3
-STOPPED_S = 3.0
-FLOOD_S = 3.0
 
-
-def test_a_server_that_is_killed_takes_nothing_with_it(house: House, chance: random.Random) -> None:
+def test_a_server_that_is_killed_takes_nothing_with_it(house: House, chance: random.Random, effort: Effort) -> None:
     server = house.serve()
     training = house.train()
     viewers = [house.watch(), house.watch(transport="http")]
-    for _ in range(KILLS):
-        time.sleep(chance.uniform(0.05, 0.6))
+    for _ in range(effort(3, 100)):
+        time.sleep(chance.uniform(0.0, 0.6))
         server.kill()
         training.goes_on()
         server = house.serve()
@@ -40,42 +36,49 @@ def test_a_server_that_is_killed_takes_nothing_with_it(house: House, chance: ran
     assert training.end["saved"]
 
 
-def test_a_training_that_is_killed_keeps_what_was_flushed_and_is_lost_once(house: House, chance: random.Random) -> None:
+def test_a_training_that_is_killed_keeps_what_was_flushed_and_is_lost_once(
+    house: House, chance: random.Random, effort: Effort
+) -> None:
     house.serve()
     viewers = [house.watch_early("s"), house.watch_early("s"), house.watch_early("s", transport="http")]
-    training = house.train(steps_per_s=500)
-    time.sleep(chance.uniform(0.1, 1.0))
-    training.kill()
-    at = time.monotonic()
-    for viewer in viewers:
-        viewer.until(lambda v=viewer: v.state.lost, "connection_lost", 30)  # type: ignore[misc]
-    assert time.monotonic() - at < 30
+    trainings, waited = [], []
+    for _ in range(effort(1, 25)):
+        trainings.append(house.train(steps_per_s=500))
+        for viewer in viewers:
+            viewer.until(lambda v=viewer: not v.state.lost, "the next attempt")  # type: ignore[misc]
+        time.sleep(chance.uniform(0.0, 1.0))
+        trainings[-1].kill()
+        at = time.monotonic()
+        for viewer in viewers:
+            viewer.until(lambda v=viewer: v.state.lost, "connection_lost", 30)  # type: ignore[misc]
+        waited.append(time.monotonic() - at)
     time.sleep(1.5)  # for a second one to come: three more looks
-    log = house.judge(training)
-    lost = [unit for unit in units_of(log.records) if isinstance(unit.what, Event)]
-    assert [unit.what.event_type for unit in lost if isinstance(unit.what, Event)] == [
-        "training_started",
-        "connection_lost",
-    ]
+    log = house.judge(*trainings)
+    assert events_of(log) == ["training_started", "connection_lost"] * len(trainings)
+    assert [len(viewer.chapters) for viewer in viewers] == [1, 1, 1]
+    print(f"{len(trainings)} kills, noticed within {max(waited):.1f} s")
 
 
-@pytest.mark.parametrize("whom", ["server", "training"])
-def test_who_was_stopped_takes_up_where_it_was(house: House, whom: str) -> None:
+@pytest.mark.parametrize("whom", ["server", "training", "viewer"])
+def test_who_was_stopped_takes_up_where_it_was(house: House, effort: Effort, whom: str) -> None:
     server = house.serve()
     training = house.train()
     viewers = [house.watch(), house.watch(transport="http")]
-    stopped = server if whom == "server" else training
+    watcher = house.watch_in_a_process()
+    stopped = {"server": server, "training": training, "viewer": watcher}[whom]
     stopped.send(signal.SIGSTOP)
-    time.sleep(STOPPED_S)
+    time.sleep(effort(3.0, 60.0))
     before = [viewer.connections for viewer in viewers]
     stopped.send(signal.SIGCONT)
     training.goes_on(100)
     assert training.stop() == 0
-    log = house.judge(training)
-    assert not [unit for unit in units_of(log.records) if getattr(unit.what, "event_type", "") == "connection_lost"]
-    assert [len(viewer.chapters) for viewer in viewers] == [1, 1]
-    # No storm: the socket comes back a few times at most.
+    away = watcher.arrive(house.end_of())
+    log = house.judge(training, viewers=[*viewers, away])
+    assert "connection_lost" not in events_of(log)
+    # All go on from their cursors, and none comes back more than a few times.
+    assert [len(viewer.chapters) for viewer in (*viewers, away)] == [1, 1, 1]
     assert viewers[0].connections - before[0] <= 3
+    assert whom == "server" or away.connections <= 3, away
 
 
 def test_a_viewer_that_never_reads_costs_little_and_is_sent_away(house: House) -> None:
@@ -114,19 +117,24 @@ def upgraded_and_deaf(port: int) -> socket.socket:
     return connection
 
 
-def test_a_flood_is_thinned_and_counted_and_loses_no_event(house: House) -> None:
-    house.serve()
+def test_a_flood_is_thinned_and_counted_and_loses_no_event(house: House, effort: Effort) -> None:
+    server = house.serve()
     viewer = house.watch_early("s")
-    training = house.run("flood", "s", FLOOD_S)
-    assert training.wait(90) == 0
-    end = training.end
+    seconds = effort(2.0, 60.0)
+    server.lag()
+    training = house.run("flood", "s", seconds)
+    assert training.wait(seconds + 90) == 0
+    lag, end = server.lag(), training.end
     assert end["saved"]
     log = house.judge(training)
+    assert end["perSecond"] > 50_000  # half of what it tries: the machine is others' too
+    assert lag["p99"] < 0.25, lag
     assert viewer.state.rows + viewer.state.thinned == end["emitted"]
     assert viewer.state.value("currentStep") == end["emitted"]
-    events = [unit.what.event_type for unit in units_of(log.records) if isinstance(unit.what, Event)]
-    assert events == ["training_started", *["model_completed"] * end["completed"], "phase_completed"]
-    print(f"flood: {end['perSecond']:.0f} steps/s, {viewer.state.thinned} of {end['emitted']} thinned")
+    assert events_of(log) == ["training_started", *["model_completed"] * end["completed"], "phase_completed"]
+    print(
+        f"flood: {end['perSecond']:.0f} steps/s, {viewer.state.thinned} of {end['emitted']} thinned, server's loop late by {lag}"
+    )
 
 
 def test_a_fork_after_the_first_step_writes_as_a_producer_of_its_own(house: House) -> None:

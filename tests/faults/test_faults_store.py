@@ -19,11 +19,9 @@ from forge_widgets.core.subscription import Slice
 from forge_widgets.errors import StoreDamaged
 from forge_widgets.stores.session_file import SessionFile
 from forge_widgets.stores.sqlite import SqliteStore
-from tests.faults.checker import units_of
+from tests.faults.checker import events_of, units_of
+from tests.faults.conftest import Effort
 from tests.faults.house import House
-
-FULL_S = 2.0
-LOCKED_S = 6.0
 
 
 @pytest.fixture
@@ -47,11 +45,9 @@ def log_in_file(file: Path) -> Slice:
         return opened.read(0, 10_000_000)
 
 
-def lost(log: Slice) -> int:
-    return sum(isinstance(u.what, Event) and u.what.event_type == "connection_lost" for u in units_of(log.records))
-
-
-def test_a_full_disk_is_said_and_what_waits_is_saved_in_order_when_there_is_room(small_house: House) -> None:
+def test_a_full_disk_is_said_and_what_waits_is_saved_in_order_when_there_is_room(
+    small_house: House, effort: Effort
+) -> None:
     house = small_house
     house.serve()
     training = house.train()
@@ -69,7 +65,7 @@ def test_a_full_disk_is_said_and_what_waits_is_saved_in_order_when_there_is_room
     held = training.step
     for _ in range(10):
         house.assert_durable(training)
-        time.sleep(FULL_S / 10)
+        time.sleep(effort(0.5, 20.0) / 10)
     # Nothing is acknowledged that the disk could not take.
     assert training.step == held
     filler.unlink()
@@ -79,10 +75,10 @@ def test_a_full_disk_is_said_and_what_waits_is_saved_in_order_when_there_is_room
     assert training.stop() == 0
     log = house.judge(training)
     assert training.end["slowest"] < 0.5
-    assert (lost(log), [len(viewer.chapters) for viewer in viewers]) == (0, [1, 1])
+    assert (events_of(log).count("connection_lost"), [len(viewer.chapters) for viewer in viewers]) == (0, [1, 1])
 
 
-def test_a_lock_that_somebody_else_holds_is_waited_out(house: House) -> None:
+def test_a_lock_that_somebody_else_holds_is_waited_out(house: House, effort: Effort) -> None:
     house.serve()
     training = house.train()
     viewers = [house.watch(), house.watch(transport="http")]
@@ -100,7 +96,7 @@ def test_a_lock_that_somebody_else_holds_is_waited_out(house: House) -> None:
         held = training.step
         for _ in range(20):
             house.assert_durable(training)
-            time.sleep(LOCKED_S / 20)
+            time.sleep(effort(3.0, 30.0) / 20)
         # One more may have been saved just before, and said just after.
         assert training.step - held < 50
         holder.stdin.write("\n")
@@ -110,7 +106,7 @@ def test_a_lock_that_somebody_else_holds_is_waited_out(house: House) -> None:
     assert training.stop() == 0
     log = house.judge(training)
     assert training.end["slowest"] < 0.5
-    assert (lost(log), [len(viewer.chapters) for viewer in viewers]) == (0, [1, 1])
+    assert (events_of(log).count("connection_lost"), [len(viewer.chapters) for viewer in viewers]) == (0, [1, 1])
 
 
 @pytest.mark.parametrize("away", ["renamed", "deleted"])

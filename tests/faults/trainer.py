@@ -1,7 +1,7 @@
 """A training in a process of its own, for the fault suite: says on stdout what was acknowledged.
 
 trainer.py steady FOLDER SESSION STEPS_PER_S     train until a line (or the end) comes on stdin
-trainer.py flood FOLDER SESSION SECONDS          train as fast as it goes, a model completed each half second
+trainer.py flood FOLDER SESSION SECONDS          train at 100,000 steps a second, a model completed each half second
 trainer.py fork FOLDER SESSION STEPS             train, fork twice after the first emit, train in all three
 
 With FORGE_FAULTS_DISK=failing ``steady`` takes more lines: ``sync off`` lets SQLite's syncs fail with EIO from now on,
@@ -27,6 +27,7 @@ import forge_widgets as forge  # noqa: E402
 from forge_widgets.training.run import Run  # noqa: E402
 from tests.faults.failing_disk import FailingDisk  # noqa: E402
 
+FLOOD_PER_S = 100_000
 Progress = dict[str, float]
 
 
@@ -88,9 +89,12 @@ def steady(folder: str, session_id: str, steps_per_s: str) -> None:
 def flood(folder: str, session_id: str, seconds: str) -> None:
     def rate(log: Callable[[int], None]) -> tuple[int, float]:
         began, step = time.monotonic(), 0
-        while time.monotonic() - began < float(seconds):
-            step += 1
-            log(step)
+        while (elapsed := time.monotonic() - began) < float(seconds):
+            if step / FLOOD_PER_S > elapsed + 0.01:
+                time.sleep(0.01)
+            for _ in range(1_000):
+                step += 1
+                log(step)
         return step, step / (time.monotonic() - began)
 
     with forge.run(session_id, store=folder) as run:
