@@ -32,6 +32,10 @@ class MalformedArgument(InvalidInput):
     """Raised when a part of an address is no UTF-8."""
 
 
+class NoHandshake(InvalidInput):
+    """Raised when a WebSocket's address is asked for without a WebSocket's handshake."""
+
+
 class BodyTooLarge(InvalidInput):
     """Raised when a body is over the limit."""
 
@@ -53,6 +57,7 @@ _TABLE: tuple[tuple[type[Exception], int, int], ...] = (
     (InvalidSessionId, 400, REFUSED),
     (MalformedBody, 400, REFUSED),
     (MalformedArgument, 400, REFUSED),
+    (NoHandshake, 400, REFUSED),
     (BodyTooLarge, 413, 1009),
     (WrongContentType, 415, REFUSED),
     (InvalidInput, 422, REFUSED),

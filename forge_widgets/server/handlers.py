@@ -19,6 +19,7 @@ from forge_widgets.server.failures import BodyTooLarge, MalformedArgument, answe
 
 # What JSON and URLs agree on; float() alone would take "1_0", "nan" and the digits of every script.
 _NUMBER = re.compile(r"[+-]?\d{1,400}(\.\d{0,400})?([eE][+-]?\d{1,9})?", re.ASCII)
+_COUNT = re.compile(r"\d{1,40}", re.ASCII)
 _SHOWN_CHARS = 200
 
 FURTHEST = 2**53
@@ -129,7 +130,11 @@ def number_argument(text: str | None, where: str, low: float, high: float) -> fl
 
 def count_argument(text: str | None, where: str) -> int | None:
     """Read a whole number of a query, such as an offset; None where it is absent or empty. Raises InvalidInput."""
-    value = number_argument(text, where, 0, FURTHEST)
-    if value is not None and not value.is_integer():
-        raise InvalidInput(f"{value!r} can't be used", where=where, expected=f"a whole number from 0 to {FURTHEST}")
-    return None if value is None else int(value)
+    if text is None or text == "":
+        return None
+    value = int(text) if _COUNT.fullmatch(text) else -1
+    if not 0 <= value <= FURTHEST:
+        raise InvalidInput(
+            f"{text[:40]!r} can't be used", where=where, expected=f"a whole number from 0 to {FURTHEST}, in digits"
+        )
+    return value

@@ -155,7 +155,7 @@ class EventsHandler(ForgeHandler):
         """Answer with what came after the cursor, at once or within ``wait`` seconds."""
         context = self.context
         check_session_id(session_id)
-        asked = self.get_query_argument("protocol", str(PROTOCOL))
+        asked = self.get_query_argument("protocol", "") or str(PROTOCOL)
         if asked != str(PROTOCOL):
             raise InvalidInput(f"{asked[:20]!r} can't be used", where="protocol", expected=f"{PROTOCOL}")
         wait = number_argument(self.get_query_argument("wait", None), "wait", 0, context.limits.max_wait_s)

@@ -175,11 +175,13 @@ def _timestamp(given: Any) -> float | None:
 
 def _key(body: Json, limits: Limits, header_key: str) -> str:
     """Return what a repetition is known by: the client's key, else a digest of the timestamp and all else that was sent."""
-    given = text_field(body, "idempotencyKey", limits.max_key_chars) or header_key
-    if len(given) > limits.max_key_chars:
+    if len(header_key) > limits.max_key_chars:
         raise InvalidInput(
-            f"{len(given)} characters are too many", where="Idempotency-Key", expected=f"at most {limits.max_key_chars}"
+            f"{len(header_key)} characters are too many",
+            where="Idempotency-Key",
+            expected=f"at most {limits.max_key_chars}",
         )
+    given = text_field(body, "idempotencyKey", limits.max_key_chars) or header_key
     if given:
         return f"http:{given}"
     if body.get("timestamp") is None:

@@ -22,7 +22,7 @@ from forge_widgets.errors import ForgeError, InvalidInput
 from forge_widgets.server.body import Json, parse_object, text_field
 from forge_widgets.server.context import ServerContext
 from forge_widgets.server.documents import session_document, shown
-from forge_widgets.server.failures import REFUSED, answer_of
+from forge_widgets.server.failures import REFUSED, NoHandshake, answer_of
 from forge_widgets.server.handlers import FURTHEST, ForgeHandler, count_argument
 from forge_widgets.server.rooms import Viewer, follow_frames, follow_story
 
@@ -65,6 +65,15 @@ class SocketHandler(ForgeHandler, WebSocketHandler):
     async def may_still_see(self, *, ask_again: bool) -> bool:  # noqa: ARG002 - for mounts that can revoke
         """Say whether the viewer may still see; ``ask_again`` asks for the identity too."""
         return True
+
+    async def get(self, *args: str, **kwargs: str) -> None:
+        """Shake hands. Raises NoHandshake where an address of a WebSocket is opened by hand."""
+        asked = self.request.headers.get("Upgrade", "")
+        if asked.lower() != "websocket":
+            raise NoHandshake(
+                f"{asked[:40]!r} can't be used", where="Upgrade", expected="websocket: this is a WebSocket"
+            )
+        await super().get(*args, **kwargs)
 
     async def open(self, session_id: str = "") -> None:
         """Greet, and follow the session of the path."""
