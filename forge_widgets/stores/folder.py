@@ -106,6 +106,14 @@ class Folder:
         _sync(file.parent)
         return True
 
+    def size_of(self, file: Path) -> int:
+        """Return what a session's file and its journals take, in bytes; 0 where there is none."""
+        found = 0
+        for suffix in ("", "-wal", "-journal"):  # -shm is there only while the file is open
+            with suppress(FileNotFoundError, NotADirectoryError):
+                found += Path(f"{file}{suffix}").stat().st_size
+        return found
+
     def drop_journals(self, file: Path) -> None:
         """Remove the journals at a file's name that are not its own; the caller holds the lock."""
         for suffix in _JOURNALS:

@@ -114,6 +114,12 @@ class SqliteStore:
             with closing(file):
                 return file.trim(upto) if file.made else None
 
+    def bytes_on_disk(self, session_id: str) -> int:
+        """Return what a session takes on the disk: its file and SQLite's files beside it. Raises StoreUnavailable."""
+        path = self._path(check_session_id(session_id))
+        with said_as_ours(self.url, str(path)):
+            return self._folder.size_of(path)
+
     def summaries(self) -> list[Summary]:
         """List the sessions, newest update first. Files that can't be read are left out and logged."""
         return self._index.summaries(self._summarize)
