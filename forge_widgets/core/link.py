@@ -1,0 +1,141 @@
+"""How much may be on its way to a viewer, and how much it takes at once: judged by what it has acknowledged, and when.
+
+Sans-I/O: bytes and moments come in, the marks to be acknowledged go out. Buffers between here and a viewer hold seconds of
+a slow link, so only an answer tells what has arrived. One for each socket, asked before each frame (server/websocket.py).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from msgspec import Struct
+
+from forge_widgets.core.subscription import COARSE, FINE, Detail
+
+LEAST_WINDOW = 8_000
+FIRST_WINDOW = 16_000
+MOST_WINDOW = 256_000
+"""Bytes that may be on their way: at least, before anything is known of the link, and at most."""
+
+QUEUE_S = 0.4
+"""What is on its way beyond what the distance itself takes: so many seconds of the link at most."""
+
+MARK_BYTES = 4_000
+MARK_S = 0.5
+"""A mark is set after so many bytes, or the first time that something is sent after so many seconds."""
+
+SAMPLE_BYTES = 2_000
+"""Less than this on its way says nothing of a link."""
+
+NEWEST_SHARE = 0.25
+"""What the newest judgement counts for: a link that jitters is not another one each time."""
+
+GROWTH = 1.25
+"""How much more is tried after each answer that came without delay."""
+
+GREETING_S = 0.25
+"""A viewer that takes longer to acknowledge a greeting has a slow link until it shows another."""
+
+SLOW_BYTES_PER_S = 100_000
+PRESUMED_BYTES_PER_S = 20_000
+"""Below the first a link is slow; the second is taken of one that was slow to greet."""
+
+
+class Mark(Struct, frozen=True):
+    """A place in what was sent, to be acknowledged."""
+
+    name: bytes
+    # Bytes sent up to here, and of those still on their way then.
+    sent: int
+    flying: int
+    # When, on the caller's clock.
+    at: float
+
+
+class Link:
+    """The way to one viewer."""
+
+    def __init__(self) -> None:
+        self._sent = 0
+        self._arrived = 0
+        # Not acknowledged yet, the oldest first.
+        self._marks: deque[Mark] = deque()
+        self._marked = 0
+        self._names = 0
+        self._marked_at = float("-inf")
+        # The shortest time that an answer took: the distance. None before the first.
+        self._distance_s: float | None = None
+        # What each byte takes of the link, smoothed; None before anything is known.
+        self._byte_s: float | None = None
+        # When more was tried last.
+        self._grew_at = float("-inf")
+
+    def sent(self, size: int, now: float) -> bytes | None:
+        """Note that so many bytes were sent. Return the name of a mark to set behind them, None where none is due."""
+        self._sent += size
+        if self._sent - self._marked < MARK_BYTES and now - self._marked_at < MARK_S:
+            return None
+        self._names += 1
+        mark = Mark(str(self._names).encode(), self._sent, self._sent - self._arrived, now)
+        self._marked, self._marked_at = self._sent, now
+        self._marks.append(mark)
+        return mark.name
+
+    def acknowledged(self, name: bytes, now: float) -> bool:
+        """Note that a mark has arrived, and all before it. False where it is none that is waited for."""
+        mark = next((mark for mark in self._marks if mark.name == name), None)
+        if mark is None:
+            return False
+        while self._marks.popleft() is not mark:
+            pass
+        self._arrived = mark.sent
+        took = now - mark.at
+        self._distance_s = took if self._distance_s is None else min(self._distance_s, took)
+        if mark.flying >= SAMPLE_BYTES:
+            self._byte_s = self._judged(mark, now)
+        return True
+
+    def _judged(self, mark: Mark, now: float) -> float:
+        """Judge anew what a byte takes, after an answer that came now."""
+        took = now - mark.at
+        queued_s = took - (self._distance_s or 0.0)
+        free = queued_s / mark.flying
+        if self._byte_s is None:
+            return free
+        if queued_s >= QUEUE_S:
+            # A queue that stands says what the link carries.
+            return (1 - NEWEST_SHARE) * self._byte_s + NEWEST_SHARE * took / mark.flying
+        if mark.at < self._grew_at:
+            # It was sent before more was tried, and says nothing of that.
+            return self._byte_s
+        # Without a queue all arrives as soon as the distance lets it: the link may carry more.
+        self._grew_at = now
+        return max(free, self._byte_s / GROWTH)
+
+    def presume_slow(self) -> None:
+        """Take the link for slow until it shows that it is not."""
+        if self._byte_s is None:
+            self._byte_s = 1 / PRESUMED_BYTES_PER_S
+
+    @property
+    def greeted(self) -> bool:
+        """Whether nothing that was sent waits to be acknowledged."""
+        return not self._marks
+
+    @property
+    def full(self) -> bool:
+        """Whether so much is on its way that the next frame has to wait for an acknowledgement."""
+        return self._sent - self._arrived >= self._window and bool(self._marks)
+
+    @property
+    def detail(self) -> Detail:
+        """How much the viewer takes at once."""
+        return COARSE if self._byte_s is not None and self._byte_s * SLOW_BYTES_PER_S > 1 else FINE
+
+    @property
+    def _window(self) -> float:
+        if self._byte_s is None:
+            return FIRST_WINDOW
+        distance_s = GREETING_S if self._distance_s is None else self._distance_s
+        carried = (distance_s + QUEUE_S) / self._byte_s if self._byte_s > 0 else MOST_WINDOW
+        return max(LEAST_WINDOW, min(MOST_WINDOW, carried))

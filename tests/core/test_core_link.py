@@ -1,0 +1,132 @@
+"""What may be on its way to a viewer, and how much it takes at once, follow from what it acknowledged and when."""
+
+from __future__ import annotations
+
+import pytest
+
+from forge_widgets.core.link import FIRST_WINDOW, LEAST_WINDOW, MARK_S, MOST_WINDOW, Link
+from forge_widgets.core.subscription import COARSE, FINE
+
+
+class Wire:
+    """A way of so many bytes a second and so long, in seconds there and back; time passes only here."""
+
+    def __init__(self, bytes_per_s: float, distance_s: float) -> None:
+        self.link = Link()
+        self.now = 0.0
+        self.bytes_per_s = bytes_per_s
+        self._distance_s = distance_s
+        self._sent = self._arrived = 0
+        # When the line has taken what was sent.
+        self._free_at = 0.0
+        # Marks: when their answer comes, their name, and what was sent up to them.
+        self._answers: list[tuple[float, bytes, int]] = []
+
+    @property
+    def flying(self) -> int:
+        """Bytes sent, and not known to have arrived."""
+        return self._sent - self._arrived
+
+    def send(self, size: int) -> None:
+        self._sent += size
+        self._free_at = max(self.now, self._free_at) + size / self.bytes_per_s
+        name = self.link.sent(size, self.now)
+        if name is not None:
+            self._answers.append((self._free_at + self._distance_s, name, self._sent))
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        while self._answers and self._answers[0][0] <= self.now:
+            at, name, self._arrived = self._answers.pop(0)
+            assert self.link.acknowledged(name, at)
+
+    def run(self, frames: int, size: int) -> int:
+        """Send frames, twenty a second where there is room; return how much was on its way at most."""
+        most = 0
+        for _ in range(frames):
+            while self.link.full:
+                self.wait(0.01)
+            self.send(size)
+            most = max(most, self.flying)
+            self.wait(0.05)
+        return most
+
+
+def test_a_link_that_nobody_knows_is_taken_for_a_good_one_but_not_filled() -> None:
+    link = Link()
+    assert (link.detail, link.full, link.greeted) == (FINE, False, True)
+    link.sent(FIRST_WINDOW, 0.0)
+    assert (link.full, link.greeted) == (True, False)
+
+
+@pytest.mark.parametrize("distance_s", [0.01, 0.2, 1.0])
+def test_a_slow_link_is_found_out_and_holds_no_more_than_it_carries_in_a_moment(distance_s: float) -> None:
+    wire = Wire(20_000, distance_s)
+    wire.send(300)
+    wire.wait(2 * distance_s)
+    wire.run(20, 6_000)
+    assert wire.link.detail == COARSE
+    assert wire.run(30, 6_000) <= max(LEAST_WINDOW, 1.5 * 20_000 * (distance_s + 0.4)) + 6_000
+
+
+@pytest.mark.parametrize("distance_s", [0.001, 0.2, 1.0])
+def test_a_long_way_alone_makes_no_slow_link(distance_s: float) -> None:
+    wire = Wire(10_000_000, distance_s)
+    wire.send(300)
+    wire.wait(2 * distance_s)
+    wire.run(60, 5_000)
+    assert wire.link.detail == FINE
+    began = wire.now
+    wire.run(60, 5_000)
+    assert wire.now - began == pytest.approx(60 * 0.05, abs=0.2)
+
+
+def test_a_link_that_gets_better_is_believed_after_a_while() -> None:
+    wire = Wire(20_000, 0.05)
+    wire.run(10, 6_000)
+    assert wire.link.detail == COARSE
+    wire.bytes_per_s = 10_000_000
+    wire.wait(2)
+    wire.run(2, 6_000)
+    assert wire.link.detail == COARSE
+    wire.run(30, 6_000)
+    assert wire.link.detail == FINE
+
+
+def test_who_is_slow_to_greet_is_slow_until_it_shows_otherwise() -> None:
+    link = Link()
+    link.sent(200, 0.0)
+    link.presume_slow()
+    assert link.detail == COARSE
+    link.sent(LEAST_WINDOW + 6_000, 0.3)
+    assert link.full
+    wire = Wire(10_000_000, 0.6)
+    wire.send(200)
+    wire.link.presume_slow()
+    wire.run(150, 6_000)
+    assert wire.link.detail == FINE
+    wire.link.presume_slow()
+    assert wire.link.detail == FINE
+
+
+def test_little_frames_are_marked_seldom_and_say_nothing_of_the_link() -> None:
+    link = Link()
+    names = [link.sent(100, 0.05 * number) for number in range(21)]
+    assert [number for number, name in enumerate(names) if name is not None] == [0, 10, 20]
+    assert MARK_S == 0.5
+    assert link.acknowledged(names[20] or b"", 30.0)
+    assert (link.detail, link.greeted) == (FINE, True)
+    assert not link.acknowledged(names[10] or b"", 30.0)
+    assert not link.acknowledged(b"never sent", 30.0)
+
+
+def test_no_more_than_so_much_is_on_its_way_however_good_the_link() -> None:
+    link = Link()
+    for number in range(50):
+        name = link.sent(6_000, number)
+        assert link.acknowledged(name or b"", number)
+    sent = 0
+    while not link.full:
+        link.sent(6_000, 60.0)
+        sent += 6_000
+    assert MOST_WINDOW <= sent < MOST_WINDOW + 6_000
