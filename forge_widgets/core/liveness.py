@@ -24,6 +24,8 @@ class Heartbeat(Struct, frozen=True, kw_only=True, rename="camel"):
     attempt: int = 0
     pid: int = 0
     host: str = ""
+    # When that process began, in clock ticks since its machine did; 0 where that is not known. No clock that is set changes it.
+    started: int = 0
     # Seconds since the epoch of this beat, and how long it holds.
     beat: float = 0.0
     lease_s: float = LEASE_S

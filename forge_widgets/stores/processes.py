@@ -14,7 +14,8 @@ from pathlib import Path
 from forge_widgets.core.liveness import Heartbeat
 
 GONE_AFTER_LEASES = 10
-"""A process that has not beaten for so many leases counts as gone although its number is in use: by another one."""
+"""Where nothing says when a process began: one that has not beaten for so many leases counts as gone although its number is
+in use, by another one."""
 
 
 def this_host() -> str:
@@ -27,25 +28,35 @@ def this_host() -> str:
     return "/".join(parts)
 
 
+def process_start(pid: int) -> int:
+    """Return when a process began, in clock ticks since the machine did; 0 where that can't be known (not Linux)."""
+    return _look_up(pid)[1]
+
+
 def process_alive(heartbeat: Heartbeat) -> bool | None:
     """Say whether a heartbeat's process lives; None where that can't be known: another host, or Windows."""
     if heartbeat.pid <= 0 or os.name != "posix" or heartbeat.host != this_host():
         return None
-    if time.time() - heartbeat.beat > GONE_AFTER_LEASES * heartbeat.lease_s:
-        return False
     try:
         os.kill(heartbeat.pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    return not _is_zombie(heartbeat.pid)
+        pass  # another user's, and there
+    condition, started = _look_up(heartbeat.pid)
+    if condition in ("Z", "X"):  # it has ended, and only waits for its parent to ask how
+        return False
+    if started and heartbeat.started:
+        return started == heartbeat.started
+    # Only a guess, since wall clocks jump and machines sleep.
+    return time.time() - heartbeat.beat <= GONE_AFTER_LEASES * heartbeat.lease_s
 
 
-def _is_zombie(pid: int) -> bool:
-    """Say whether a process has ended and only waits for its parent to ask how (Linux; elsewhere False)."""
+def _look_up(pid: int) -> tuple[str, int]:
+    """Return a process's condition and when it began (Linux; elsewhere "" and 0)."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return False
-    return status.rpartition(")")[2].split()[:1] in (["Z"], ["X"])  # proc(5): "pid (name) state ..."
+        return "", 0
+    fields = status.rpartition(")")[2].split()  # proc(5): "pid (name) state ...", and the 22nd is starttime
+    return (fields[0], int(fields[19])) if len(fields) > 19 else ("", 0)

@@ -18,6 +18,7 @@ from forge_widgets.core.events import Batch, Body, Producer, length
 from forge_widgets.core.liveness import Heartbeat
 from forge_widgets.errors import SequenceGap, StoreUnavailable
 from forge_widgets.stores.base import Store
+from forge_widgets.stores.processes import process_start
 from forge_widgets.training.buffer import Barrier, Buffer, Item, RawEvent, Successor
 from forge_widgets.training.clock import ProducerClock
 from forge_widgets.training.rows import Refusals, RowBuilder
@@ -266,6 +267,7 @@ class Publisher:
             attempt=self._attempt,
             pid=self.producer.pid,
             host=self.producer.host,
+            started=process_start(self.producer.pid),
             beat=time.time(),
             durable=self._sequence - 1,
             unsaved=self._left() if self._failures else 0,

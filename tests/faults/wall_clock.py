@@ -1,7 +1,7 @@
-"""A wall clock of one process that a test sets while it runs: by libfaketime where the machine has it, else by ourselves.
+"""A wall clock of some processes that a test sets while they run, as somebody who corrects a machine's clock does.
 
-The test makes a ``WallClock`` and starts the process in its ``environment``; the process calls ``follow_orders`` before it
-imports what reads the clock. The monotonic clock goes on as it does when somebody sets a real one.
+The test makes a ``WallClock`` and starts processes in its ``environment``; those call ``follow_orders`` before they import
+what reads the clock. The monotonic clock goes on, as it does then. (libfaketime is no way: under it, Python's time.sleep fails.)
 """
 
 from __future__ import annotations
@@ -11,11 +11,6 @@ import time
 from pathlib import Path
 
 _FILE = "FORGE_FAULTS_WALL_CLOCK"
-_LIBRARIES = (
-    *sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")),
-    Path("/usr/local/lib/faketime/libfaketimeMT.so.1"),
-    Path("/usr/lib/faketime/libfaketimeMT.so.1"),
-)
 
 
 class WallClock:
@@ -23,43 +18,23 @@ class WallClock:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self.shift_s = 0.0
+        # What a process has to be started with.
+        self.environment = {_FILE: str(file)}
         self.set(0.0)
-
-    @property
-    def library(self) -> Path | None:
-        """The libfaketime of this machine."""
-        return next((library for library in _LIBRARIES if library.exists()), None)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What a process has to be started with."""
-        library = self.library
-        if library is None:
-            return {_FILE: str(self._file)}
-        return {
-            "LD_PRELOAD": str(library),
-            "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "DONT_FAKE_MONOTONIC": "1",
-            "NO_FAKE_STAT": "1",
-        }
 
     def set(self, shift_s: float) -> None:
         """Let it jump to so many seconds off the machine's."""
-        self.shift_s = shift_s
         draft = self._file.with_suffix(".draft")
-        draft.write_text(f"{int(shift_s):+d}\n")
+        draft.write_text(str(shift_s))
         draft.replace(self._file)
 
     def set_to_1970(self) -> None:
         """Let it jump to the first minute of 1970."""
-        self.set(10 - int(time.time()))
+        self.set(10 - time.time())
 
 
 def follow_orders() -> None:
-    """Let this process's clock be what the test says, where no library sees to that."""
+    """Let this process's clock be what the test says; called once, before anybody takes it by its name."""
     path = os.environ.get(_FILE)
     if path is None:
         return

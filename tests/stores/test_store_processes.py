@@ -8,9 +8,10 @@ import sys
 import time
 
 import pytest
+from msgspec.structs import replace
 
 from forge_widgets.core.liveness import Heartbeat
-from forge_widgets.stores.processes import GONE_AFTER_LEASES, process_alive, this_host
+from forge_widgets.stores.processes import GONE_AFTER_LEASES, process_alive, process_start, this_host
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows says nothing of processes")
 
@@ -27,6 +28,14 @@ def test_a_running_process_lives_though_its_lease_has_ended() -> None:
 
 def test_a_process_that_has_not_beaten_for_long_is_taken_for_another_of_its_number() -> None:
     assert process_alive(beat_of(os.getpid(), age_s=GONE_AFTER_LEASES + 1)) is False
+
+
+@pytest.mark.skipif(not process_start(os.getpid()), reason="only Linux says when a process began")
+def test_a_process_is_known_by_when_it_began_whatever_clocks_say() -> None:
+    for age_s in (-86_400, 0, 86_400):
+        beat = beat_of(os.getpid(), age_s=age_s)
+        assert process_alive(replace(beat, started=process_start(os.getpid()))) is True
+        assert process_alive(replace(beat, started=process_start(os.getpid()) - 1)) is False
 
 
 def test_nothing_is_known_of_other_hosts_and_of_producers_without_a_process() -> None:
