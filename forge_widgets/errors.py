@@ -7,6 +7,8 @@
     ├── SessionNotFound         no such session in this store (also a LookupError; HTTP 404)
     ├── SequenceGap             a producer's batch leaves a hole in its sequence (HTTP 409)
     ├── StoreUnavailable        the store can't take or give records now: full, read-only, locked, gone (also an OSError)
+    │   ├── RateLimited         a server takes no more steps of this client for a while (HTTP 429)
+    │   └── Refused             a server does not take a batch as it is (HTTP 400, 413, 415, 422)
     ├── StoreDamaged            a session's file is no database of ours, or is broken
     └── MissingDependency       an optional library is not installed (also an ImportError)
 
@@ -54,7 +56,8 @@ class InvalidStoreURL(InvalidInput):
         super().__init__(
             f"{url!r}: {why}",
             where="store",
-            expected="a folder, 'sqlite:///folder' or 'memory://name' (argument store= or environment FORGE_WIDGETS_STORE)",
+            expected="a folder, 'sqlite:///folder', 'http(s)://host:port/prefix' or 'memory://name' "
+            "(argument store= or environment FORGE_WIDGETS_STORE)",
         )
         self.url = url
 
@@ -94,6 +97,30 @@ class StoreUnavailable(ForgeError, OSError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class RateLimited(StoreUnavailable):
+    """Raised when a server takes no more steps of a client for a while: they came faster than it lets in.
+
+    Attributes:
+        retry_after_s: seconds after which the same call goes through.
+    """
+
+    def __init__(self, url: str, retry_after_s: float, reason: str = "steps come faster than it lets in") -> None:
+        super().__init__(url, f"{reason}; ask again in {retry_after_s:.1f} s")
+        self.retry_after_s = retry_after_s
+
+
+class Refused(StoreUnavailable):
+    """Raised when a server does not take a batch as it is: over one of its limits, or nothing that it can use.
+
+    Attributes:
+        status: the HTTP status of its answer.
+    """
+
+    def __init__(self, url: str, status: int, words: str) -> None:
+        super().__init__(url, f"it does not take what it was sent ({status}: {words})")
+        self.status = status
 
 
 class StoreDamaged(ForgeError):

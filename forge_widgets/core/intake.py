@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from forge_widgets.core.events import Batch, Body, Event, EventType, Producer, Record, Status
+from forge_widgets.core.liveness import LEASE_S, Heartbeat
 from forge_widgets.core.metrics import unpack_number
 from forge_widgets.core.state import Metric, Model, Pace, Phase, Stamp, State
 from forge_widgets.core.steps import Column, StepBlock
@@ -158,6 +159,26 @@ class BatchMessage(Struct, frozen=True, kw_only=True):
             sequence=self.sequence,
             bodies=[body.body() for body in self.bodies],
         )
+
+
+class HeartbeatMessage(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A heartbeat as it travels."""
+
+    producer: Identity
+    attempt: Count = 0
+    pid: Count = 0
+    host: Annotated[str, Meta(max_length=1_000)] = ""
+    beat: Moment = 0.0
+    # A lease that never ends would keep a training that is gone on every screen.
+    lease_s: Annotated[float, Meta(ge=0, le=3_600)] = LEASE_S
+    durable: Count = 0
+    unsaved: Count = 0
+    reason: Annotated[str, Meta(max_length=2_000)] = ""
+    closed: bool = False
+
+    def heartbeat(self) -> Heartbeat:
+        """Return the heartbeat."""
+        return msgspec.convert(self, Heartbeat, from_attributes=True)
 
 
 class _ModelMessage(Struct, frozen=True, rename="camel"):

@@ -26,6 +26,8 @@ from forge_widgets.server.limits import Limits
 from forge_widgets.server.listing import Listing
 from forge_widgets.server.page import PageHandler, StaticHandler
 from forge_widgets.server.pool import StorePool
+from forge_widgets.server.rates import PublishRates
+from forge_widgets.server.records import RecordsHandler
 from forge_widgets.server.rest import (
     ErrorHandler,
     EventsHandler,
@@ -34,6 +36,14 @@ from forge_widgets.server.rest import (
     SessionHandler,
     SessionsHandler,
     UpdateHandler,
+)
+from forge_widgets.server.store_routes import (
+    HeartbeatsHandler,
+    SnapshotHandler,
+    StoreHandler,
+    SummariesHandler,
+    TrimHandler,
+    VersionHandler,
 )
 from forge_widgets.server.watched import Reading
 from forge_widgets.server.websocket import SocketHandler
@@ -62,6 +72,13 @@ ROUTES: tuple[Route, ...] = (
     Route("/api/sessions", SessionsHandler, "forge_widgets:sessions"),
     Route(f"/api/sessions/{_ID}", SessionHandler, "forge_widgets:sessions"),
     Route(f"/api/sessions/{_ID}/events", EventsHandler, "forge_widgets:sessions"),
+    Route(f"/api/sessions/{_ID}/records", RecordsHandler, "forge_widgets:sessions"),
+    Route(f"/api/sessions/{_ID}/snapshot", SnapshotHandler, "forge_widgets:sessions"),
+    Route(f"/api/sessions/{_ID}/version", VersionHandler, "forge_widgets:sessions"),
+    Route(f"/api/sessions/{_ID}/heartbeats", HeartbeatsHandler, "forge_widgets:sessions"),
+    Route(f"/api/sessions/{_ID}/trim", TrimHandler, "forge_widgets:sessions"),
+    Route("/api/store", StoreHandler, "forge_widgets:sessions"),
+    Route("/api/store/summaries", SummariesHandler, "forge_widgets:sessions"),
     Route("/ws/?", SocketHandler, "forge_widgets:progress"),
     Route(f"/ws/{_ID}", SocketHandler, "forge_widgets:progress"),
     Route("/static/(?P<path>.+)", StaticHandler, "forge_widgets:static"),
@@ -110,6 +127,7 @@ def open_context(
         hub=Hub(reading),
         listing=Listing(opened, pool, clock, limits.list_s),
         limits=limits,
+        rates=PublishRates(limits),
         clock=clock,
         producer=producer,
         log=log,

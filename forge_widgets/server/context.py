@@ -15,6 +15,7 @@ from forge_widgets.server.hub import Hub
 from forge_widgets.server.limits import Limits
 from forge_widgets.server.listing import Listing
 from forge_widgets.server.pool import StorePool
+from forge_widgets.server.rates import PublishRates
 from forge_widgets.stores.base import Store
 
 
@@ -26,6 +27,7 @@ class ServerContext(Struct, frozen=True, kw_only=True):
     hub: Hub
     listing: Listing
     limits: Limits
+    rates: PublishRates
     # Seconds since the epoch, UTC.
     clock: Callable[[], float]
     # Who writes what clients post; it has no identity of its own (core.events.Producer.bare).

@@ -12,6 +12,7 @@ from forge_widgets.errors import (
     ForgeError,
     InvalidInput,
     InvalidSessionId,
+    RateLimited,
     SequenceGap,
     SessionNotFound,
     StoreDamaged,
@@ -63,6 +64,7 @@ _TABLE: tuple[tuple[type[Exception], int, int], ...] = (
     (InvalidInput, 422, REFUSED),
     (SessionNotFound, 404, 4404),
     (SequenceGap, 409, 4409),
+    (RateLimited, 429, 4129),
     (StoreUnavailable, 503, 4103),
     (StoreDamaged, 500, 4510),
     (ForgeError, 500, FAILED),
@@ -87,6 +89,13 @@ def answer_of(error: BaseException) -> Answer:
     if isinstance(error, HTTPError):
         return Answer(error.status_code, REFUSED, words_of(error.status_code))
     return Answer(500, FAILED, words_of(500))
+
+
+def facts_of(error: BaseException) -> dict[str, float]:
+    """Return what an answer says besides in numbers: where a producer is to go on, when to come back (seconds)."""
+    if isinstance(error, SequenceGap):
+        return {"expected": error.expected}
+    return {"retryAfter": round(error.retry_after_s, 3)} if isinstance(error, RateLimited) else {}
 
 
 def words_of(status: int) -> str:

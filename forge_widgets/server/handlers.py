@@ -15,7 +15,8 @@ from forge_widgets.core.wire import encode
 from forge_widgets.errors import InvalidInput
 from forge_widgets.server.body import Json, parse_object
 from forge_widgets.server.context import ServerContext
-from forge_widgets.server.failures import BodyTooLarge, MalformedArgument, answer_of
+from forge_widgets.server.failures import BodyTooLarge, MalformedArgument, answer_of, facts_of
+from forge_widgets.server.inflate import inflate
 
 # What JSON and URLs agree on; float() alone would take "1_0", "nan" and the digits of every script.
 _NUMBER = re.compile(r"[+-]?\d{1,400}(\.\d{0,400})?([eE][+-]?\d{1,9})?", re.ASCII)
@@ -37,10 +38,14 @@ class ForgeHandler(RequestHandler):
 
     def write_json(self, document: Json, status: int = 200) -> None:
         """Answer with a JSON document."""
+        self.write_encoded(encode(document), status)
+
+    def write_encoded(self, document: bytes, status: int = 200) -> None:
+        """Answer with a JSON document that is encoded already."""
         self.set_status(status)
         self.set_header("Content-Type", "application/json")
         self.set_header("Cache-Control", "no-store")
-        self.finish(encode(document))
+        self.finish(document)
 
     def compute_etag(self) -> str | None:
         """Make none: an answer is new each time, and a digest of a long frame would cost the loop for nothing."""
@@ -58,10 +63,13 @@ class ForgeHandler(RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer an error as ``{"error": …}``: no traceback, and nothing of a client's in the reason phrase."""
         exc_info = kwargs.get("exc_info")
-        answer = answer_of(exc_info[1] if exc_info else HTTPError(status_code))
+        error = exc_info[1] if exc_info else HTTPError(status_code)
+        answer, facts = answer_of(error), facts_of(error)
         if answer.status == 405:
             self.set_header("Allow", ", ".join(self._known_methods()))
-        document: Json = {"error": answer.text}
+        if "retryAfter" in facts:
+            self.set_header("Retry-After", str(math.ceil(facts["retryAfter"])))
+        document: Json = {"error": answer.text, **facts}
         session_id = (getattr(self, "path_kwargs", None) or {}).get("session_id")
         if session_id is not None:
             document["sessionId"] = session_id[:_SHOWN_CHARS]
@@ -109,8 +117,13 @@ class BodyHandler(ForgeHandler):
 
     def body(self) -> Json:
         """Return the body as an object. Raises BodyTooLarge and what body.parse_object raises."""
+        return parse_object(self.received(), self.context.limits)
+
+    def received(self) -> bytes:
+        """Return the body's bytes, inflated. Raises BodyTooLarge, MalformedBody and WrongContentType."""
         self._refuse_beyond_limit(self._bytes)
-        return parse_object(bytes(self._received), self.context.limits)
+        coding = self.request.headers.get("Content-Encoding", "")
+        return inflate(bytes(self._received), coding, self.context.limits.max_inflated_bytes)
 
     def _refuse_beyond_limit(self, size: int) -> None:
         limit = self.context.limits.max_body_bytes

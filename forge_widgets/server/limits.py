@@ -14,6 +14,13 @@ class Limits(Struct, frozen=True, kw_only=True):
     # --- what comes in ---
     # Bytes of an HTTP body; beyond it 413.
     max_body_bytes: int = 1_000_000
+    # Bytes that a compressed body may inflate to; beyond it 413, and no more than that is ever inflated.
+    max_inflated_bytes: int = 8_000_000
+    # Rows and events, and requests, that one client may record in a second; None: as many as it likes. Steps beyond it
+    # are answered 429, lifecycle events never are. What was not used in burst_s may be used at once.
+    publish_rows_per_s: float | None = 20_000.0
+    publish_requests_per_s: float | None = 200.0
+    publish_burst_s: float = 10.0
     # Bytes of a client's WebSocket message; beyond it the connection is closed with 1009.
     max_message_bytes: int = 64_000
     # Levels of objects and arrays within each other.

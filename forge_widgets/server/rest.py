@@ -22,6 +22,7 @@ from forge_widgets.errors import InvalidInput, SessionNotFound, StoreUnavailable
 from forge_widgets.server.documents import session_document
 from forge_widgets.server.handlers import BodyHandler, ForgeHandler, count_argument, number_argument
 from forge_widgets.server.listing import list_entry
+from forge_widgets.server.rates import client_of
 from forge_widgets.server.update import Update, body_of, parse_error, parse_update
 from forge_widgets.server.waking import wait_at_most
 from forge_widgets.server.watched import Sent, Watched
@@ -71,6 +72,7 @@ class RecordingHandler(BodyHandler):
     async def record(self, session_id: str, update: Update) -> None:
         """Append an update; when this returns it is durable."""
         context = self.context
+        context.rates.let_in(client_of(self), 1, steps=update.event_type == "step_update")
 
         def append() -> None:
             snapshot = context.store.snapshot(session_id)

@@ -78,8 +78,10 @@ class StandaloneBase(RequestHandler):
 
     def options(self, **_: str) -> None:
         """Answer a preflight; Host and Origin were checked."""
-        self.set_header("Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE, OPTIONS")
-        self.set_header("Access-Control-Allow-Headers", "authorization, content-type, idempotency-key")
+        self.set_header("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE, OPTIONS")
+        self.set_header(
+            "Access-Control-Allow-Headers", "authorization, content-encoding, content-type, idempotency-key"
+        )
         self.set_header("Access-Control-Max-Age", "600")
         self.set_status(204)
         self.finish()

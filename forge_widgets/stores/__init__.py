@@ -23,9 +23,10 @@ def open_store(url: str | os.PathLike[str] | Store | None = None) -> Store:
     """Open the store that a URL names; cheap, and nothing is made on disk before the first append.
 
     Args:
-        url: a folder, ``sqlite:///folder`` (relative), ``sqlite:////folder`` (absolute), ``memory://name`` (the same
-            one everywhere in this process), or a store, which is returned as it is. None: what FORGE_WIDGETS_STORE
-            names, else a folder in Jupyter's data directory.
+        url: a folder, ``sqlite:///folder`` (relative), ``sqlite:////folder`` (absolute), ``http(s)://host:port/prefix``
+            (what another machine serves; its token as ``?token=…`` or in FORGE_WIDGETS_TOKEN), ``memory://name`` (the
+            same one everywhere in this process), or a store, which is returned as it is. None: what
+            FORGE_WIDGETS_STORE names, else a folder in Jupyter's data directory.
 
     Raises InvalidStoreURL.
     """
@@ -60,7 +61,10 @@ def _open(url: str) -> Store:
             raise InvalidStoreURL(url, "it has no name")
         return NAMED.get(rest)
     if scheme in ("http", "https"):
-        raise InvalidStoreURL(url, "stores over HTTP are not supported by this release")
+        from forge_widgets.stores.http import HttpStore  # here: only who uses HTTP loads it
+        from forge_widgets.stores.http_address import parse_address
+
+        return HttpStore(parse_address(url))
     raise InvalidStoreURL(url, f"scheme {scheme!r} is unknown")
 
 

@@ -97,22 +97,24 @@ def _from(bodies: Sequence[Body], first: int, expected: int) -> Iterator[tuple[i
         rows = length(body)
         skip = min(rows, max(0, expected - sequence))
         if skip < rows:
-            yield from _storable(sequence + skip, body.slice(skip) if isinstance(body, StepBlock) and skip else body)
+            for kept in storable(body.slice(skip) if isinstance(body, StepBlock) and skip else body):
+                yield sequence + skip, kept
+                skip += length(kept)
         sequence += rows
 
 
-def _storable(sequence: int, body: Body) -> Iterator[tuple[int, Body]]:
+def storable(body: Body) -> Iterator[Body]:
     """Yield a body as any store can keep it: text that UTF-8 can write, blocks of a size that can be read back."""
     if isinstance(body, Event):
-        yield sequence, _cleaned(body)
+        yield _cleaned(body)
         return
     if not all(map(_is_text, body.columns)):
         body = replace(body, columns={_text(name): column for name, column in body.columns.items()})
     if len(body) <= MAX_BLOCK_ROWS:
-        yield sequence, body
+        yield body
         return
     for start in range(0, len(body), MAX_BLOCK_ROWS):
-        yield sequence + start, body.slice(start, min(start + MAX_BLOCK_ROWS, len(body)))
+        yield body.slice(start, min(start + MAX_BLOCK_ROWS, len(body)))
 
 
 def _without_known_keys(bodies: Iterator[tuple[int, Body]], log: Log) -> Iterator[tuple[int, Body]]:

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from forge_widgets.core import wire
 from forge_widgets.core.events import EVENT_TYPES, STATUSES, Batch, Event, Producer, Record
-from forge_widgets.core.intake import BatchMessage, BodyMessage, RecordMessage, StateMessage, read_message
+from forge_widgets.core.intake import (
+    BatchMessage,
+    BodyMessage,
+    HeartbeatMessage,
+    RecordMessage,
+    StateMessage,
+    read_message,
+)
+from forge_widgets.core.liveness import Heartbeat
 from forge_widgets.core.state import State, fold_all
 from forge_widgets.core.steps import StepBlock, block_of
 from forge_widgets.errors import InvalidInput
@@ -170,6 +178,19 @@ def test_a_batch_with_something_wrong_in_it_is_refused(wrong: dict[str, Any]) ->
 def test_what_is_no_json_of_ours_is_refused(text: bytes) -> None:
     with pytest.raises(InvalidInput, match="BodyMessage"):
         read_message(text, BodyMessage)
+
+
+def test_a_heartbeat_comes_back_as_it_was_sent() -> None:
+    sent = Heartbeat(
+        producer="p", attempt=2, pid=3, host="h/1", beat=START, durable=9, unsaved=4, reason="full", closed=True
+    )
+    assert read_message(msgspec.json.encode(sent), HeartbeatMessage).heartbeat() == sent
+
+
+@pytest.mark.parametrize("wrong", [b"{}", b'{"producer": "p", "leaseS": 1e9}', b'{"producer": "p", "pid": -1}'])
+def test_a_heartbeat_that_can_not_be_one_is_refused(wrong: bytes) -> None:
+    with pytest.raises(InvalidInput):
+        read_message(wrong, HeartbeatMessage)
 
 
 @given(st.binary(max_size=200))

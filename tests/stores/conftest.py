@@ -13,14 +13,25 @@ from pathlib import Path
 
 import pytest
 
+from forge_widgets.server.limits import Limits
 from forge_widgets.stores import open_store
 from forge_widgets.stores.base import Store
 from forge_widgets.stores.sqlite import SqliteStore
+from tests.server.mounts import TOKEN, standalone
 
 
-@pytest.fixture(params=["memory", "sqlite", "sqlite on a network file system"])
+@pytest.fixture(params=["memory", "sqlite", "sqlite on a network file system", "http"])
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """Give an empty store of each kind."""
+    if request.param == "http":
+        monkeypatch.setenv("FORGE_WIDGETS_TOKEN", TOKEN)
+        # As fast as a test goes: what is refused for its rate is another test's.
+        limits = Limits(publish_rows_per_s=None, publish_requests_per_s=None, rows_a_read=100_000)
+        with standalone(tmp_path / "store", limits=limits) as mount:
+            opened = open_store(mount.url)
+            yield opened
+            opened.close()
+        return
     if request.param == "memory":
         opened = open_store(f"memory://{secrets.token_hex(8)}")
     else:

@@ -68,7 +68,7 @@ def test_urls_name_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data
 
 
 @pytest.mark.parametrize(
-    "url", ["", "  ", "sqlite://", "sqlite:///", "sqlite://x", "memory://", "ftp://x", "http://x", "https://x", "a\0b"]
+    "url", ["", "  ", "sqlite://", "sqlite:///", "sqlite://x", "memory://", "ftp://x", "http://", "https:///x", "a\0b"]
 )
 def test_a_url_that_names_no_store_is_refused(url: str) -> None:
     with pytest.raises(InvalidStoreURL) as raised:
