@@ -1,7 +1,9 @@
 """When is what due on a line that is pushed to, and may never be asked? The clock of the comm transport.
 
-Sans-I/O: moments come in as arguments, what is due goes out as a value. It never reads a log and sends nothing; the
-kernel's thread (widgets/comm.py) does what it says, and guards it where wishes come from other threads.
+Whoever asks for frames gets what comes after a cursor; a key frame follows it every two seconds all the same, asked or
+not: it ends where the other ended, so that a view that is whole drops it, and one that lost something, or came later and
+can't be heard by a busy kernel, is whole again. Sans-I/O: moments come in as arguments, what is due goes out as a value;
+the kernel's thread (widgets/comm.py) does what it says, and guards it where wishes come from other threads.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ FRAME_S = 0.05
 """Between two frames at least: twenty a second."""
 
 PUSH_S = 2.0
-"""Between two key frames that nobody asked for."""
+"""Between two key frames."""
 
 REPEATS = 5
 """How often a key frame is pushed again although nothing changed: a page that loads meanwhile has missed the first."""
@@ -46,7 +48,7 @@ class Due(Struct, frozen=True):
     # Somebody no longer follows: whoever else does has to say so.
     unsubscribed: bool = False
     welcome: bool = False
-    frame: Wanted | None = None
+    frames: tuple[Wanted, ...] = ()
     # Ask what producers say beside the log; send a heartbeat in any case, or only where that has changed.
     listen: bool = False
     heartbeat: bool = False
@@ -106,12 +108,15 @@ class Cadence:
             return Due(self._wish, unsubscribed)
         self._pause_s = FRAME_S if changed else min(QUIET_S, 2 * self._pause_s)
         self._next_look = now + self._pause_s
-        frame = Wanted(self._cursor) if self._mode == "follow" else self._unasked(now, top, running=running)
+        follows = self._mode == "follow" or (self._eager and running and self._cursor is not None)
+        frames = (Wanted(self._cursor),) if follows else ()
+        if self._key_due(now, top) and frames != (Wanted(None),):
+            frames = (*frames, Wanted(None, small=not self._eager))
         welcome, self._welcome_due = self._welcome_due, False
-        return Due(self._wish, unsubscribed, welcome, frame, *self._said_beside(now))
+        return Due(self._wish, unsubscribed, welcome, frames, *self._said_beside(now))
 
     def sent(self, due: Due, cursor: Cursor) -> None:
-        """Note where the frame that was due has led."""
+        """Note where a frame that was due has led."""
         if due.wish == self._wish:
             self._cursor = cursor
 
@@ -126,9 +131,7 @@ class Cadence:
         """Return how long there is nothing to do; None: until somebody asks."""
         if self.silent:
             return None
-        moments = [self._next_heartbeat, self._next_listen]
-        if self._mode == "push":
-            moments.append(self._next_push)
+        moments = [self._next_heartbeat, self._next_listen, self._next_push]
         if self._mode == "follow" or self._eager:
             moments.append(self._next_look)
         return max(FRAME_S, min(moments) - now)
@@ -137,19 +140,19 @@ class Cadence:
         self._mode = mode
         self._wish += 1
 
-    def _unasked(self, now: float, top: Cursor, *, running: bool) -> Wanted | None:
-        """A key frame every PUSH_S, and between them, where no server is known, what came since."""
+    def _key_due(self, now: float, top: Cursor) -> bool:
+        """Say whether a key frame is due: every PUSH_S, a few times more after the last change, then no longer."""
         if now < self._next_push:
-            return Wanted(self._cursor) if self._eager and running else None
+            return False
         self._next_push = now + PUSH_S
         if top != self._pushed:
             self._pushed, self._repeats = top, 0
-            return Wanted(None, small=not self._eager)
+            return True
         if self._repeats >= REPEATS:
-            return None
+            return False
         self._repeats += 1
         self._welcome_due = True
-        return Wanted(None, small=not self._eager)
+        return True
 
     def _said_beside(self, now: float) -> tuple[bool, bool]:
         """Say whether to listen to the producers, and whether to send a heartbeat in any case."""

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct
 
-from forge_widgets.core.cadence import FRAME_S, HEARTBEAT_S, QUIET_S, Cadence, Due
+from forge_widgets.core.cadence import FRAME_S, HEARTBEAT_S, QUIET_S, Cadence, Due, Wanted
 from forge_widgets.core.events import Producer
 from forge_widgets.core.liveness import Arrears
 from forge_widgets.core.subscription import SPARING, UNASKED, Cursor
@@ -135,16 +135,15 @@ class CommStream:
             self._put({"type": "unsubscribed"})
         if due.welcome:
             self._put(welcome_message(reader.session_id, reader.store.store_id, self._heartbeat_s, time.time()))
-        self._send_frame(due)
+        for wanted in due.frames:
+            self._send_frame(due, wanted)
         if due.listen:
             self._listen(heartbeat=due.heartbeat)
         with self._lock:
             return self._cadence.pause_s(now)
 
-    def _send_frame(self, due: Due) -> None:
-        if due.frame is None:
-            return
-        made = self._reader.message(due.frame.cursor, UNASKED if due.frame.small else SPARING)
+    def _send_frame(self, due: Due, wanted: Wanted) -> None:
+        made = self._reader.message(wanted.cursor, UNASKED if wanted.small else SPARING)
         if made is None:
             return
         message, cursor = made

@@ -36,7 +36,7 @@ class Line:
         """Do what is due now; every frame is sent."""
         self.top += grows
         due = self.cadence.due(self.now, at(self.top), changed=grows, running=running)
-        if due.frame is not None:
+        for _ in due.frames:
             self.cadence.sent(due, at(self.top))
         return due
 
@@ -53,13 +53,13 @@ class Line:
 
 
 def pushed(turns: list[tuple[float, Due]]) -> list[float]:
-    return [moment for moment, due in turns if due.frame is not None and due.frame.cursor is None]
+    return [moment for moment, due in turns if any(frame.cursor is None for frame in due.frames)]
 
 
 def test_a_small_key_frame_goes_out_every_two_seconds_unasked() -> None:
     turns = Line().turns(7)
     assert pushed(turns) == [0, PUSH_S, 2 * PUSH_S, 3 * PUSH_S]
-    assert all(due.frame in (None, Wanted(None, small=True)) for _, due in turns)
+    assert all(due.frames in ((), (Wanted(None, small=True),)) for _, due in turns)
     assert turns[0][1].welcome
 
 
@@ -67,13 +67,13 @@ def test_where_no_server_is_known_what_came_since_goes_out_between_the_key_frame
     line = Line(eager=True)
     turns = line.turns(2.0)
     assert pushed(turns) == [0]
-    assert turns[0][1].frame == Wanted(None)
-    follow = [due.frame for _, due in turns[1:]]
+    assert turns[0][1].frames == (Wanted(None),)
+    follow = [due.frames for _, due in turns[1:]]
     assert len(follow) >= 1 / FRAME_S
-    assert follow[0] == Wanted(at(2))
-    assert follow[5] == Wanted(at(7))
-    rests = [due.frame for _, due in line.turns(10, running=False)]
-    assert all(frame is None or frame.cursor is None for frame in rests)
+    assert follow[0] == (Wanted(at(2)),)
+    assert follow[5] == (Wanted(at(7)),)
+    rests = [due.frames for _, due in line.turns(10, running=False)]
+    assert all(frames in ((), (Wanted(None),)) for frames in rests)
 
 
 def test_a_key_frame_after_which_nothing_changes_is_repeated_after_a_welcome_and_then_no_more() -> None:
@@ -88,7 +88,7 @@ def test_who_follows_is_sent_what_comes_after_the_cursor_twenty_times_a_second_a
     line.turn()
     line.cadence.follow(at(1))
     turns = line.turns(1)
-    assert [due.frame for _, due in turns[:3]] == [Wanted(at(1)), Wanted(at(3)), Wanted(at(4))]
+    assert [due.frames for _, due in turns[:3]] == [(Wanted(at(1)),), (Wanted(at(3)),), (Wanted(at(4)),)]
     assert turns[0][1].welcome
     assert not any(due.welcome for _, due in turns[1:])
     assert all(later - earlier >= 0.999 * FRAME_S for (earlier, _), (later, _) in itertools.pairwise(turns))
@@ -98,8 +98,18 @@ def test_who_knows_nothing_asks_for_a_key_frame() -> None:
     line = Line()
     line.turn()
     line.cadence.follow(None)
-    assert line.turn().frame == Wanted(None)
-    assert line.turn().frame == Wanted(at(3))
+    assert line.turn().frames == (Wanted(None),)
+    assert line.turn().frames == (Wanted(at(3)),)
+
+
+def test_a_key_frame_comes_after_what_a_follower_asked_for_so_that_who_lost_something_or_came_later_is_whole() -> None:
+    line = Line()
+    line.cadence.follow(at(1))
+    turns = line.turns(4.5)
+    assert [round(moment) for moment in pushed(turns)] == [0, PUSH_S, 2 * PUSH_S]
+    for _, due in turns:
+        assert due.frames[0].cursor is not None
+        assert due.frames[1:] in ((), (Wanted(None, small=True),))
 
 
 def test_a_log_that_rests_is_looked_at_less_and_less_often() -> None:
@@ -116,14 +126,12 @@ def test_after_an_unsubscribe_it_is_said_once_and_nothing_more_until_somebody_as
     line = Line(eager=True)
     line.turn()
     line.cadence.silence()
-    assert line.cadence.silent
     due = line.turn()
     assert due == Due(due.wish, unsubscribed=True)
     assert line.turn() == Due(due.wish)
     assert line.cadence.pause_s(line.now) is None
     line.cadence.follow(None)
-    assert not line.cadence.silent
-    assert line.turn().frame == Wanted(None)
+    assert line.turn().frames == (Wanted(None),)
 
 
 def test_when_a_follower_leaves_it_is_said_and_what_is_new_is_pushed_but_what_was_there_is_not_repeated() -> None:
@@ -144,7 +152,7 @@ def test_a_frame_that_was_made_for_an_old_wish_moves_no_cursor() -> None:
     due = line.cadence.due(line.now, at(9), changed=True, running=True)
     line.cadence.follow(at(5))
     line.cadence.sent(due, at(9))
-    assert line.turn().frame == Wanted(at(5))
+    assert line.turn().frames == (Wanted(at(5)),)
 
 
 def test_producers_are_listened_to_every_two_seconds_and_a_heartbeat_is_sent_every_ten() -> None:

@@ -112,9 +112,23 @@ def test_a_subscriber_gets_at_most_twenty_frames_a_second(kernel: Any) -> None:
     moments = [
         message["header"]["date"].timestamp()
         for message in kernel.published
-        if message["msg_type"] == "comm_msg" and message["content"]["data"].get("content", {}).get("type") == "frame"
+        if message["msg_type"] == "comm_msg" and message["content"]["data"].get("content", {}).get("key") is False
     ]
+    assert len(moments) > 10
     assert all(later - earlier > 0.045 for earlier, later in itertools.pairwise(moments))
+
+
+def test_a_page_that_comes_later_to_a_busy_kernel_is_shown_the_session_though_another_had_asked(
+    kernel: Any, jupyter_server_file: Path
+) -> None:
+    widget = kernel.make_widget('w = forge.watch("reloaded")')
+    kernel.tell(widget, {"type": "subscribe", "epoch": "", "after": 0})
+    request = kernel.send_cell(train("reloaded", 120, 0.05))
+    kernel.until(lambda: kernel.frames(widget, key=False), "a delta frame for the page that asked")
+    kernel.published.clear()
+    kernel.until(lambda: kernel.frames(widget, key=True), "a key frame for the page that can't")
+    assert not kernel.is_done(request)
+    kernel.until(lambda: kernel.is_done(request), "the end of the training")
 
 
 def test_whoever_unsubscribes_hears_nothing_until_asking_again(kernel: Any) -> None:

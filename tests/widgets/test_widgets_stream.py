@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 import time
@@ -153,6 +154,57 @@ def test_what_a_producer_can_not_save_is_said_before_the_next_heartbeat_is_due(s
         store.beat("s", Heartbeat(producer="p", attempt=1, beat=time.time(), durable=3, unsaved=5, reason="full"))
         until(lambda: sent[-1]["type"] == "heartbeat")
         assert (sent[-1]["unsaved"], sent[-1]["reason"]) == (5, "full")
+
+
+class Deaf:
+    """A view whose kernel is busy: it hears what is pushed, loses some of it, and can ask for nothing."""
+
+    def __init__(self, seed: int) -> None:
+        self.cursor = 0
+        self.lost = 0
+        self.healed = 0
+        self._hole = False
+        self._chance = random.Random(seed)
+
+    def hear(self, message: Json) -> bool:
+        """Apply a frame by the protocol's rule, or lose it."""
+        if message["type"] != "frame":
+            return True
+        if self._chance.random() < 0.3:
+            self.lost += 1
+        elif message["key"] and message["to"] > self.cursor:
+            self.healed += self._hole
+            self.cursor, self._hole = message["to"], False
+        elif not message["key"] and message["from"] <= self.cursor + 1 <= message["to"]:
+            self.cursor = message["to"]
+        else:
+            self._hole = self._hole or message["from"] > self.cursor + 1
+        return True
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_what_gets_lost_on_the_way_to_a_view_that_can_not_ask_heals_by_the_next_key_frame(
+    store: Store, *, eager: bool
+) -> None:
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    view = Deaf(seed)
+    stream = CommStream(SessionReader(store, "s"), view.hear, eager=eager, heartbeat_s=0.2)
+    # Another view of the same widget asked before the kernel was busy.
+    stream.receive(Subscribe())
+    stream.start()
+    written = 0
+
+    def healed() -> bool:
+        nonlocal written
+        written += 1
+        rows(store, written, 1)
+        return view.healed >= 2
+
+    until(healed)
+    until(lambda: view.cursor == written)
+    stream.stop()
+    assert view.lost > 0
 
 
 def test_a_stream_without_anybody_to_send_for_ends(store: Store) -> None:
