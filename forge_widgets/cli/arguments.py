@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import TypeAlias
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -33,3 +34,11 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is too small: expected 1 or more")
     return number
+
+
+def size(text: str) -> int:
+    """Read a number of bytes, as ``800``, ``500MB`` or ``1.5 GB`` (powers of 1,000); for argparse."""
+    found = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([KMGT]?)B?\s*", text, re.IGNORECASE | re.ASCII)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: expected a number of bytes such as 800, 500MB or 1.5GB")
+    return int(float(found[1]) * 1_000 ** " KMGT".index(found[2].upper() or " "))

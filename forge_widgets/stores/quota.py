@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from forge_widgets.core.attempts import ENDED
 from forge_widgets.core.events import Status
+from forge_widgets.core.state import State
 from forge_widgets.errors import ForgeError
 from forge_widgets.stores.base import Store, Summary
 from forge_widgets.stores.missed import summaries_now
@@ -102,6 +103,43 @@ def plan(
     return steps
 
 
+class Turn(Struct, frozen=True):
+    """A step that is due, and its session as it was when that was found."""
+
+    step: Step
+    summary: Summary
+    bytes: int
+
+
+class Due(Struct, frozen=True):
+    """What a store's sessions take, and what a quota asks for."""
+
+    total_bytes: int
+    turns: list[Turn]
+
+
+def due(
+    store: DiskStore,
+    quota_bytes: int,
+    now: float,
+    *,
+    watched: Collection[str] = (),
+    min_age_s: float = MIN_AGE_S,
+    delete: bool = True,
+) -> Due:
+    """Measure a store's sessions and say what is to be done (see ``plan``); nothing is. Raises StoreUnavailable."""
+    summaries = {summary.session_id: summary for summary in summaries_now(store, now)}
+    held = [_held(summary, store.bytes_on_disk(summary.session_id), watched) for summary in summaries.values()]
+    total = sum(one.bytes for one in held)
+    if total <= quota_bytes:
+        return Due(total, [])
+    known = {
+        one.session_id: replace(one, trimmed=_is_over(one, now, min_age_s) and _is_trimmed(store, one)) for one in held
+    }
+    steps = plan(known.values(), quota_bytes, now, min_age_s=min_age_s, delete=delete)
+    return Due(total, [Turn(step, summaries[step.session_id], known[step.session_id].bytes) for step in steps])
+
+
 def keep(
     store: DiskStore,
     quota_bytes: int,
@@ -116,26 +154,29 @@ def keep(
     Measures after each step and stops as soon as there is room. A session that was recorded to since it was listed is
     passed over, and so is one that can't be reached. Raises StoreUnavailable where the sessions can't be listed.
     """
-    summaries = {summary.session_id: summary for summary in summaries_now(store, now)}
-    sizes = {session_id: store.bytes_on_disk(session_id) for session_id in summaries}
-    if sum(sizes.values()) <= quota_bytes:
-        return
-    held = [_held(summary, sizes[summary.session_id], watched) for summary in summaries.values()]
-    known = [replace(one, trimmed=_is_over(one, now, min_age_s) and _is_trimmed(store, one)) for one in held]
-    for step in plan(known, quota_bytes, now, min_age_s=min_age_s, delete=delete):
-        before = sum(sizes.values())
-        if before <= quota_bytes:
+    asked = due(store, quota_bytes, now, watched=watched, min_age_s=min_age_s, delete=delete)
+    left = asked.total_bytes
+    for turn in asked.turns:
+        if left <= quota_bytes:
             return
+        session_id = turn.step.session_id
         try:
-            if not _take(store, step, summaries[step.session_id]):
+            before = store.bytes_on_disk(session_id)
+            if not _take(store, turn):
                 continue
+            freed = before - store.bytes_on_disk(session_id)
         except ForgeError as error:
-            _log.warning("session %s is left as it is: %s", step.session_id, error)
+            _log.warning("session %s is left as it is: %s", session_id, error)
             continue
-        sizes[step.session_id] = store.bytes_on_disk(step.session_id)
-        dropped = Dropped(step, before - sum(sizes.values()), sum(sizes.values()))
+        left -= freed
+        dropped = Dropped(turn.step, freed, left)
         _log.warning("the quota is %s: %s", words_of_bytes(quota_bytes), dropped)
         yield dropped
+
+
+def is_finished(state: State) -> bool:
+    """Say whether nothing is expected of a session any more: it was completed, failed, or its training has gone."""
+    return state.status in ENDED or state.lost
 
 
 def words_of_bytes(count: int) -> str:
@@ -175,12 +216,13 @@ def _is_trimmed(store: Store, one: Held) -> bool:
     return read is not None and read.floor > read.top
 
 
-def _take(store: Store, step: Step, summary: Summary) -> bool:
+def _take(store: Store, turn: Turn) -> bool:
     """Take a step, unless the session has gone on since it was listed."""
-    snapshot = store.snapshot(step.session_id)
-    if snapshot is None or snapshot.state.updated_at != summary.state.updated_at:
+    session_id = turn.step.session_id
+    snapshot = store.snapshot(session_id)
+    if snapshot is None or snapshot.state.updated_at != turn.summary.state.updated_at:
         return False
-    if step.action == "delete":
-        return store.delete(step.session_id)
-    store.trim(step.session_id, snapshot.cursor.offset)
+    if turn.step.action == "delete":
+        return store.delete(session_id)
+    store.trim(session_id, snapshot.cursor.offset)
     return True

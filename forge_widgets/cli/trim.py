@@ -1,0 +1,106 @@
+"""``forge-widgets trim``: give disk space back by hand; says what it would drop, and drops nothing unasked."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from forge_widgets.cli.arguments import Commands, add_store, size
+from forge_widgets.errors import InvalidInput, SessionNotFound
+
+if TYPE_CHECKING:
+    from forge_widgets.stores.quota import DiskStore
+
+_EVERYTHING = 2**53
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "trim",
+        help="drop recorded steps that are no longer needed, to free disk space",
+        description="Drop the recorded steps and events of finished sessions. Their last state stays, with status, newest "
+        "metrics, models, phases and error, and so does their place in lists; their curves and 'history' are gone. "
+        "Asks first.",
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("session", nargs="*", default=[], metavar="SESSION", help="a finished session to trim")
+    what.add_argument(
+        "--to",
+        type=size,
+        metavar="SIZE",
+        help="trim the finished sessions, the oldest first, until all take no more than this: 500MB, 2GB",
+    )
+    parser.add_argument(
+        "--delete", action="store_true", help="with --to: delete the oldest where trimming is not enough"
+    )
+    parser.add_argument("--yes", action="store_true", help="don't ask")
+    add_store(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Say what would go, ask, and trim."""
+    from forge_widgets.stores import open_store
+    from forge_widgets.stores.quota import DiskStore
+
+    store = open_store(arguments.store)
+    try:
+        if not isinstance(store, DiskStore):
+            raise InvalidInput(f"{store.url} keeps nothing on a disk here", where="--store", expected="a folder")
+        return _trim_named(store, arguments) if arguments.to is None else _trim_to(store, arguments)
+    finally:
+        store.close()
+
+
+def _trim_named(store: DiskStore, arguments: argparse.Namespace) -> int:
+    from forge_widgets.stores.missed import summaries_now
+    from forge_widgets.stores.quota import is_finished, words_of_bytes
+
+    found = {summary.session_id: summary for summary in summaries_now(store, time.time())}
+    for name in arguments.session:
+        if name not in found:
+            raise SessionNotFound(name, store.url)
+        if not is_finished(found[name].state):
+            raise InvalidInput(
+                f"{name!r} is {found[name].state.status}", where="SESSION", expected="a finished session"
+            )
+    taken = {name: store.bytes_on_disk(name) for name in dict.fromkeys(arguments.session)}
+    for name, count in taken.items():
+        print(f"{name}: {found[name].state.rows} steps of its latest attempt are recorded, {words_of_bytes(count)}")
+    if not _agreed(arguments, "Drop all recorded steps of these sessions?"):
+        return 1
+    for name, count in taken.items():
+        store.trim(name, _EVERYTHING)
+        print(f"trimmed {name}: {words_of_bytes(count - store.bytes_on_disk(name))} freed")
+    return 0
+
+
+def _trim_to(store: DiskStore, arguments: argparse.Namespace) -> int:
+    from forge_widgets.stores.quota import due, keep, words_of_bytes
+
+    now = time.time()
+    turns = due(store, arguments.to, now, delete=arguments.delete).turns
+    for turn in turns:
+        print(f"to {turn.step.action}: {turn.step.session_id}, which takes {words_of_bytes(turn.bytes)}")
+    if turns and not _agreed(arguments, "Do this?"):
+        return 1
+    for dropped in keep(store, arguments.to, now, delete=arguments.delete) if turns else ():
+        print(dropped)
+    left = due(store, arguments.to, now, delete=False).total_bytes
+    print(f"All sessions take {words_of_bytes(left)}.")
+    if left > arguments.to:
+        print("No more can be trimmed: the others run, are young, or are as small as they get.", file=sys.stderr)
+    return 0 if left <= arguments.to else 1
+
+
+def _agreed(arguments: argparse.Namespace, question: str) -> bool:
+    """Ask whoever sits there; nobody to ask is a no."""
+    if arguments.yes:
+        return True
+    if not sys.stdin.isatty():
+        print("Nothing was done: say --yes where nobody can be asked.", file=sys.stderr)
+        return False
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
