@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, TypeVar
 
 import msgspec
 
 from forge_widgets.core.events import Body, Event, Record
 from forge_widgets.core.state import State
 from forge_widgets.core.steps import StepBlock, decode_block, encode_block
+from forge_widgets.errors import InvalidInput
 
 STATE_FORMAT = 1
 """Raised whenever State or the fold changes its meaning: a snapshot of another format is folded again from the records."""
 
 EVENT, BLOCK = 0, 1
+
+Decoded = TypeVar("Decoded")
 
 _encoder = msgspec.msgpack.Encoder()
 _event_decoder = msgspec.msgpack.Decoder(Event)
@@ -26,9 +30,20 @@ def encode_body(body: Body) -> tuple[int, bytes]:
 
 
 def decode_record(row: tuple[Any, ...]) -> Record:
-    """Build a record of a row ``offset, attempt, kind, producer, sequence, body``. Raises msgspec.DecodeError, InvalidInput."""
+    """Build a record of a row ``offset, attempt, kind, producer, sequence, body``.
+
+    Raises InvalidInput where it can't be one: a broken page gives numbers, texts and blobs where others were.
+    """
     offset, attempt, kind, producer, sequence, body = row
-    decoded = decode_block(body) if kind == BLOCK else _event_decoder.decode(body)
+    counts = (offset, attempt, sequence)
+    if not all(type(count) is int and count >= 0 for count in counts) or kind not in (EVENT, BLOCK):
+        raise InvalidInput(f"{(*counts, kind)!r:.80} can't be used", where="record", expected="a place in a log")
+    if not isinstance(producer, str) or not isinstance(body, bytes):
+        raise InvalidInput(f"{producer!r:.40} can't be used", where="record", expected="a producer's id and a body")
+    decoded = decode_block(body) if kind == BLOCK else _decode(_event_decoder, body)
+    # A sum is as finite as what is in it, and quickly made.
+    if not math.isfinite(decoded.timestamp if isinstance(decoded, Event) else sum(decoded.timestamps)):
+        raise InvalidInput("a time that is none can't be used", where="record", expected="seconds since 1970")
     return Record(offset=offset, attempt=attempt, producer=producer, sequence=sequence, body=decoded)
 
 
@@ -37,9 +52,14 @@ def encode_state(state: State) -> bytes:
     return _encoder.encode(state)
 
 
-def decode_state(encoded: bytes) -> State:
-    """Decode a state. Raises msgspec.DecodeError."""
-    return _state_decoder.decode(encoded)
+def decode_state(encoded: object) -> State:
+    """Decode a state. Raises InvalidInput."""
+    if not isinstance(encoded, bytes):
+        raise InvalidInput(f"{encoded!r:.40} can't be used", where="state", expected="MessagePack")
+    state = _decode(_state_decoder, encoded)
+    if not all(map(math.isfinite, (state.started_at, state.updated_at, state.stepped_at))):
+        raise InvalidInput("a time that is none can't be used", where="state", expected="seconds since 1970")
+    return state
 
 
 def first_timestamp(body: Body) -> float:
@@ -50,3 +70,11 @@ def first_timestamp(body: Body) -> float:
 def last_timestamp(body: Body) -> float:
     """Return the timestamp of an event, or of a block's last row."""
     return body.timestamps[-1] if isinstance(body, StepBlock) else body.timestamp
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[Decoded], encoded: bytes) -> Decoded:
+    """Decode MessagePack. Raises InvalidInput, whatever is wrong with it."""
+    try:
+        return decoder.decode(encoded)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInput(f"bytes that are none ({error!s:.80})", where="record", expected="MessagePack") from error

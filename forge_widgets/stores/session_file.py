@@ -6,25 +6,25 @@ the store says them in the interface's words.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from ctypes import addressof, c_int
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import apsw
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from forge_widgets.core.events import Batch, Event, Producer, Record, length
 from forge_widgets.core.state import State, fold_all
 from forge_widgets.core.subscription import Cursor, Slice
-from forge_widgets.errors import StoreDamaged, StoreUnavailable
+from forge_widgets.errors import InvalidInput, StoreDamaged, StoreUnavailable
 from forge_widgets.stores import codec, schema
 from forge_widgets.stores.base import Receipt, Snapshot, Summary
 from forge_widgets.stores.ledger import Ledger
@@ -205,6 +205,13 @@ class SessionFile:
         self._give_back()
         return upto + 1
 
+    @contextmanager
+    def held_at(self, end: Cursor) -> Iterator[bool]:
+        """Keep everybody from appending while the block runs; say whether the log ends there."""
+        with transaction(self._connection, "IMMEDIATE"):
+            epoch, _, top = self._position()
+            yield (epoch, top) == (end.epoch, end.offset)
+
     def version(self) -> tuple[str, int, int]:
         """Return epoch, floor and top."""
         return self._position()
@@ -216,6 +223,9 @@ class SessionFile:
             session_id, created = self._one("SELECT session_id, created FROM meta")
             newest = self._rows("SELECT timestamp FROM records ORDER BY offset DESC LIMIT 1")
         updated = newest[0][0] if newest else folded.state.updated_at
+        times = (created or 0.0, updated)
+        if not isinstance(session_id, str) or not all(isinstance(at, float) and math.isfinite(at) for at in times):
+            raise StoreDamaged(str(self.path), "what names its session can't be read")
         return Summary(session_id, created or 0.0, updated, folded.state.attempt, folded.state)
 
     def close(self) -> None:
@@ -255,6 +265,8 @@ class SessionFile:
         epoch, floor, last = self._one(
             "SELECT epoch, floor, (SELECT last FROM records ORDER BY offset DESC LIMIT 1) FROM meta"
         )
+        if not isinstance(epoch, str) or type(floor) is not int or type(last) not in (int, type(None)):
+            raise StoreDamaged(str(self.path), "what says where its log stands can't be read")
         return epoch, floor, floor - 1 if last is None else last
 
     def _catch_up(self) -> Folded:
@@ -272,8 +284,10 @@ class SessionFile:
 
     def _snapshot_in_file(self, epoch: str, floor: int) -> Folded:
         rows = self._rows("SELECT offset, state FROM snapshot WHERE format = ?", codec.STATE_FORMAT)
-        with suppress(msgspec.DecodeError):  # as good as none: the records have it all
+        with suppress(InvalidInput):  # as good as none: the records have it all
             for offset, state in rows:
+                if type(offset) is not int:
+                    break
                 return Folded(epoch, floor, offset, codec.decode_state(state), 0)
         return Folded(epoch, floor, floor - 1, self._base(epoch, floor), 0)
 
