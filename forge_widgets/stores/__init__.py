@@ -13,7 +13,18 @@ from forge_widgets.errors import InvalidStoreURL
 from forge_widgets.stores.base import Receipt, Snapshot, Store, Summary
 from forge_widgets.stores.memory import NAMED
 
-__all__ = ["ENVIRONMENT", "Receipt", "Snapshot", "Store", "Summary", "default_folder", "open_store"]
+__all__ = [
+    "ENVIRONMENT",
+    "Receipt",
+    "Snapshot",
+    "Store",
+    "Summary",
+    "default_folder",
+    "is_remote",
+    "open_for_recording",
+    "open_store",
+    "outbox_folder",
+]
 
 ENVIRONMENT = "FORGE_WIDGETS_STORE"
 """The environment variable that names the store where no argument does."""
@@ -35,6 +46,33 @@ def open_store(url: str | os.PathLike[str] | Store | None = None) -> Store:
     if isinstance(url, (str, os.PathLike)):
         return _open(os.fspath(url))
     return url
+
+
+def open_for_recording(url: str | os.PathLike[str] | Store | None = None) -> Store:
+    """Open a store as a training writes to it: one over HTTP with an outbox on this machine behind it.
+
+    Made for one writer's thread. Raises InvalidStoreURL.
+    """
+    opened = open_store(url)
+    if not is_remote(opened):
+        return opened
+    from forge_widgets.stores.http import HttpStore
+    from forge_widgets.stores.http_outbox import outbox_of
+    from forge_widgets.stores.http_relay import Relay
+
+    if not isinstance(opened, HttpStore):
+        return opened
+    return Relay(opened, outbox_of(outbox_folder(), opened.url), owns_remote=opened is not url)
+
+
+def is_remote(store: Store) -> bool:
+    """Say whether a store is another machine's."""
+    return store.url.startswith(("http://", "https://"))
+
+
+def outbox_folder() -> Path:
+    """Return the folder below which everything waits that could not be delivered to another machine yet."""
+    return default_folder() / "outbox"
 
 
 def default_folder() -> Path:

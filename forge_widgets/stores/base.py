@@ -6,7 +6,7 @@ named here: InvalidSessionId, SequenceGap, StoreUnavailable, StoreDamaged. One f
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -104,3 +104,14 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections; no call may follow."""
+
+
+@runtime_checkable
+class Distant(Protocol):
+    """What a store far away asks of its writer besides (http_relay)."""
+
+    # Seconds to gather before an append.
+    flush_interval_s: float
+
+    def keep(self, session_id: str, batch: Batch) -> Receipt:
+        """Record on this machine, to be delivered later: where the store asks to wait and its writer can't."""

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,6 +31,8 @@ from forge_widgets.stores.network_fs import is_network
 
 LOCK_TIMEOUT_S = 10.0
 
+# Ours are 32 hexadecimal digits; the id goes into JSON and file names.
+_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _JOURNALS = ("-wal", "-shm", "-journal")
 
 
@@ -98,11 +101,15 @@ class Folder:
         if not file.exists():
             return False
         with self.lock():
-            try:
-                file.unlink()
-            except FileNotFoundError:
-                return False
-            self.drop_journals(file)
+            return self.unlink(file)
+
+    def unlink(self, file: Path) -> bool:
+        """Delete a session's file and its journals; the caller holds the lock. False where there was none."""
+        try:
+            file.unlink()
+        except FileNotFoundError:
+            return False
+        self.drop_journals(file)
         _sync(file.parent)
         return True
 
@@ -186,9 +193,9 @@ def _write_once(file: Path, content: bytes) -> None:
 def _read_id(file: Path) -> str:
     try:
         store_id = json.loads(file.read_bytes())["storeId"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         store_id = None
-    if not isinstance(store_id, str) or not store_id:
+    if not isinstance(store_id, str) or not _ID.fullmatch(store_id):
         raise StoreUnavailable(str(file), 'it should hold {"storeId": "..."}; move it away and a new id is drawn')
     return store_id
 

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from forge_widgets.core.events import Batch
 from forge_widgets.core.liveness import Heartbeat
 from forge_widgets.core.metrics import check_session_id
-from forge_widgets.core.subscription import Slice
+from forge_widgets.core.subscription import Cursor, Slice
 from forge_widgets.errors import StoreDamaged, StoreUnavailable
 from forge_widgets.stores.base import Receipt, Snapshot, Summary
 from forge_widgets.stores.beats import Beats
@@ -100,10 +100,11 @@ class SqliteStore:
         with self._reading(session_id) as file:
             return None if file is None else file.version()
 
-    def trim(self, session_id: str, upto: int) -> int | None:
+    def trim(self, session_id: str, upto: int, *, epoch: str = "") -> int | None:
         """Drop the records up to an offset, durably; return the floor. Raises StoreUnavailable, StoreDamaged.
 
-        Over a connection of its own: what this process's writers carry over to a new log, should theirs be moved, stays.
+        With ``epoch`` only of that incarnation of the log; None for another. Over a connection of its own: what this
+        process's writers carry over to a new log, should theirs be moved, stays.
         """
         path = self._path(check_session_id(session_id))
         with self._connections.hold(session_id, "write"), noting_damage(path), said_as_ours(self.url, str(path)):
@@ -112,7 +113,7 @@ class SqliteStore:
             except (FileNotFoundError, NotADirectoryError):
                 return None
             with closing(file):
-                return file.trim(upto) if file.made else None
+                return file.trim(upto) if file.made and epoch in ("", file.version()[0]) else None
 
     def bytes_on_disk(self, session_id: str) -> int:
         """Return what a session takes on the disk: its file and SQLite's files beside it. Raises StoreUnavailable."""
@@ -124,16 +125,21 @@ class SqliteStore:
         """List the sessions, newest update first. Files that can't be read are left out and logged."""
         return self._index.summaries(self._summarize)
 
-    def delete(self, session_id: str) -> bool:
-        """Delete a session: its file, SQLite's files beside it, and its heartbeats. Raises StoreUnavailable."""
+    def delete(self, session_id: str, *, only_at: Cursor | None = None) -> bool:
+        """Delete a session: its file, SQLite's files beside it, and its heartbeats. Raises StoreUnavailable.
+
+        With ``only_at`` only where its log ends there, whoever else writes to it: what comes later begins a new log.
+        """
         path = self._path(check_session_id(session_id))
         hold = self._connections.hold
         with hold(session_id, "write") as writing, hold(session_id, "read") as reading:
             writing.close()
             reading.close()
-            self._beats.delete(stem_of(session_id))
             with said_as_ours(self.url, str(path)):
-                return path.exists() and self._folder.delete_file(path)
+                if only_at is not None and not self._deleted_at(path, only_at):
+                    return False
+                self._beats.delete(stem_of(session_id))
+                return only_at is not None or (path.exists() and self._folder.delete_file(path))
 
     def beat(self, session_id: str, heartbeat: Heartbeat) -> None:
         """Say that a producer lives; a beat that can't be written is left out."""
@@ -169,6 +175,22 @@ class SqliteStore:
             finally:
                 if slot.file is not None and slot.file.immutable:
                     slot.close()
+
+    def _deleted_at(self, path: Path, end: Cursor) -> bool:
+        """Delete a file while nobody can append to it; False where its log does not end there, or it is gone.
+
+        A writer that waited for its turn meanwhile sees that the file is no longer at its path, and begins another.
+        """
+        try:
+            file = self._opened(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        with self._folder.lock():
+            try:
+                with file.held_at(end) as held:
+                    return held and not file.is_moved() and self._folder.unlink(path)
+            finally:
+                file.close()  # before another file can be made at this path: closing may remove a log by its name
 
     def _writable(self, slot: Slot, path: Path, beginning: Beginning) -> SessionFile:
         """Return the session's file, made where it is not there. Raises StoreDamaged for one that is suspected rightly."""
