@@ -118,14 +118,13 @@ export class ServerLane implements Lane {
   }
 
   #hear(message: ServerMessage): void {
-    const { clock, settings } = this.#context;
     if (message.type === 'welcome') {
-      this.#welcomedAt ??= clock.now();
+      this.#welcomedAt ??= this.#context.clock.now();
       this.#heartbeatMs = message.heartbeatSeconds * 1000;
     }
     // Before the welcome nobody knows whose words these are.
     if (this.#welcomedAt === null) return;
-    this.#expect(settings.missedHeartbeats * this.#heartbeatMs, 'the connection went silent');
+    this.#expectHeartbeats();
     const adapter = this.#adapter;
     this.#context.onMessage(this, message);
     // Still there: the stream has accepted it.
@@ -142,12 +141,27 @@ export class ServerLane implements Lane {
     return this.#welcomedAt !== null && this.#context.clock.now() - this.#welcomedAt >= this.#options.stableMs;
   }
 
-  /** Fail unless something is heard in time; `failures` is how many that counts for. */
-  #expect(timeoutMs: number, reason: string, failures = 1): void {
+  /**
+   * Ask for a sign of life after a long silence, and fail where none comes. A page that slept finds its deadline passed before
+   * it has read what came meanwhile: it reads while it waits for the answer, and keeps a link that was well all along.
+   */
+  #expectHeartbeats(): void {
+    const { clock, settings } = this.#context;
+    const silentMs = settings.missedHeartbeats * this.#heartbeatMs;
+    const askedAfterMs = Math.max(silentMs - settings.checkTimeoutMs, silentMs / 2);
+    this.#cancelDeadline?.();
+    this.#cancelDeadline = clock.after(askedAfterMs, () => {
+      this.#expect(settings.checkTimeoutMs, 'the connection went silent', 1, askedAfterMs + settings.checkTimeoutMs);
+      this.#adapter?.check();
+    });
+  }
+
+  /** Fail unless something is heard in time; `failures` is how many that counts for, `silentMs` how long it was silent by then. */
+  #expect(timeoutMs: number, reason: string, failures = 1, silentMs = timeoutMs): void {
     this.#cancelDeadline?.();
     this.#cancelDeadline = this.#context.clock.after(timeoutMs, () => {
       this.#adapter?.close();
-      this.#fail({ reason: `${reason} for ${String(Math.round(timeoutMs / 1000))} s`, kind: 'retry' }, failures);
+      this.#fail({ reason: `${reason} for ${String(Math.round(silentMs / 1000))} s`, kind: 'retry' }, failures);
     });
   }
 

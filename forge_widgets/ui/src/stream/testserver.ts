@@ -134,7 +134,7 @@ export class TestServer {
   access(): ServerAccess {
     return {
       socketUrl: (path, query) => `ws://127.0.0.1:${String(this.#port)}/${path}?${new URLSearchParams(query).toString()}`,
-      openSocket: (url) => new NodeWebSocket(url) as unknown as WebSocket,
+      openSocket: openNodeSocket,
       request: (path, { query = {}, ...init } = {}) => {
         this.requested += 1;
         return fetchFromNode(`http://127.0.0.1:${String(this.#port)}/${path}?${new URLSearchParams(query).toString()}`, init);
@@ -225,6 +225,11 @@ export class TestServer {
     const { storeId, log } = this;
     response.end(JSON.stringify({ type: 'poll', protocol: 1, sessionId: 's', storeId, frame, heartbeat: log.heartbeat() }));
   }
+}
+
+/** Open a WebSocket by a connection of its own, as browsers do: Node's would take one that a request has left open. */
+export function openNodeSocket(url: string): WebSocket {
+  return new NodeWebSocket(url) as unknown as WebSocket;
 }
 
 /** Fetch by Node's own client: that of happy-dom, where there is one, leaves aborted requests open. */
