@@ -8,7 +8,7 @@
     ├── SequenceGap             a producer's batch leaves a hole in its sequence (HTTP 409)
     ├── StoreUnavailable        the store can't take or give records now: full, read-only, locked, gone (also an OSError)
     │   ├── RateLimited         a server takes no more steps of this client for a while (HTTP 429)
-    │   └── Refused             a server does not take a batch as it is (HTTP 400, 413, 415, 422)
+    │   └── Refused             a server does not take a batch as it is (HTTP 400, 413, 415, 422, 507)
     ├── StoreDamaged            a session's file is no database of ours, or is broken
     └── MissingDependency       an optional library is not installed (also an ImportError)
 
@@ -107,7 +107,8 @@ class RateLimited(StoreUnavailable):
     """
 
     def __init__(self, url: str, retry_after_s: float, reason: str = "steps come faster than it lets in") -> None:
-        super().__init__(url, f"{reason}; ask again in {retry_after_s:.1f} s")
+        super().__init__(url, reason)
+        self.args = (f"{self.args[0]}; ask again in {retry_after_s:.1f} s",)
         self.retry_after_s = retry_after_s
 
 

@@ -168,6 +168,7 @@ class HeartbeatMessage(Struct, frozen=True, kw_only=True, rename="camel"):
     attempt: Count = 0
     pid: Count = 0
     host: Annotated[str, Meta(max_length=1_000)] = ""
+    started: Count = 0
     beat: Moment = 0.0
     # A lease that never ends would keep a training that is gone on every screen.
     lease_s: Annotated[float, Meta(ge=0, le=3_600)] = LEASE_S

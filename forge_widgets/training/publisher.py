@@ -15,18 +15,16 @@ from collections.abc import Callable
 
 from forge_widgets.core.attempts import ENDED, opens_attempt
 from forge_widgets.core.events import Batch, Body, Producer, length
-from forge_widgets.core.liveness import Heartbeat
-from forge_widgets.errors import SequenceGap, StoreUnavailable
-from forge_widgets.stores.base import Store
-from forge_widgets.stores.processes import process_start
+from forge_widgets.errors import RateLimited, SequenceGap, StoreUnavailable
+from forge_widgets.stores.base import Distant, Receipt, Store
 from forge_widgets.training.buffer import Barrier, Buffer, Item, RawEvent, Successor
 from forge_widgets.training.clock import ProducerClock
+from forge_widgets.training.pulse import BEAT_INTERVAL_S, Pulse
 from forge_widgets.training.rows import Refusals, RowBuilder
 
 logger = logging.getLogger("forge_widgets")
 
 FLUSH_INTERVAL_S = 0.025
-BEAT_INTERVAL_S = 2.0
 RETRY_S = (0.1, 0.25, 0.5, 1.0, 2.0)
 CLOSE_TIMEOUT_S = 5.0
 LET_GO_TIMEOUT_S = 1.0
@@ -75,7 +73,12 @@ class Publisher:
         # How often in a row the store could not take what is pending, and why.
         self._failures = 0
         self._reason = ""
-        self._beaten_at = 0.0
+        # Seconds that a server asks to be left alone with steps; 0.0 where none does.
+        self._retry_after_s = 0.0
+        self._said_limit = False
+        self._pulse = Pulse(session_id)
+        # Seconds between flushes: what suits the store.
+        self._flush_interval_s = FLUSH_INTERVAL_S
         # True while the thread waits for the first item after a quiet while, and once it has ended: whoever appends
         # then calls wake.
         self.idle = False
@@ -134,17 +137,18 @@ class Publisher:
             if self._closing_by is not None and (not self._left() or time.monotonic() >= self._closing_by):
                 self._end()
                 return
-            self._beat_if_due()
+            if self._pulse.is_due:
+                self._beat()
             if self._failures:
                 self._sleep(self._retry_pause())
             elif worked:
-                self._sleep(started + FLUSH_INTERVAL_S - time.monotonic())
+                self._sleep(started + self._flush_interval_s - time.monotonic())
             else:
                 self._rest()
 
     def _retry_pause(self) -> float:
         """Return how long a store that has failed is left alone: never beyond the moment at which closing gives up."""
-        pause = RETRY_S[min(self._failures, len(RETRY_S)) - 1]
+        pause = self._retry_after_s or RETRY_S[min(self._failures, len(RETRY_S)) - 1]
         return pause if self._closing_by is None else min(pause, self._closing_by - time.monotonic())
 
     def _step(self) -> bool:
@@ -198,7 +202,9 @@ class Publisher:
         try:
             store = self._store or self._open(joins=self.producer.resume or not opens_attempt(self._pending[0]))
             batch = Batch(producer=self.producer, sequence=self._sequence, bodies=self._pending)
-            receipt = store.append(self.session_id, batch)
+            receipt = self._sent(store, batch)
+        except RateLimited as limited:
+            self._held_back(limited)
         except SequenceGap as gap:
             # The log went back behind us (a copy was put in its place): go on from where it stands.
             logger.warning("%s: %s", self.session_id, gap)
@@ -214,6 +220,15 @@ class Publisher:
             self._attempt = receipt.attempt
             self._pending = []
             self._recovered(first=first)
+
+    def _sent(self, store: Store, batch: Batch) -> Receipt:
+        """Append; where a server asks to wait and this is the end, record on this machine, from where it is delivered later."""
+        try:
+            return store.append(self.session_id, batch)
+        except RateLimited:
+            if self._closing_by is None or not isinstance(store, Distant):
+                raise
+            return store.keep(self.session_id, batch)
 
     def _open_before(self, first: Item) -> None:
         """Open the store before the first steps are built: what is derived of them depends on the attempt that they join."""
@@ -232,10 +247,26 @@ class Publisher:
             if self.producer.resume or not (known.state.status in ENDED or known.state.lost):
                 self._rows.total_steps = known.state.value("totalSteps")
         self._store = store
+        if isinstance(store, Distant):
+            self._flush_interval_s = store.flush_interval_s
         return store
+
+    def _held_back(self, limited: RateLimited) -> None:
+        """Wait as long as a server asks: steps fill the ring meanwhile, and are thinned there; events stay."""
+        if not self._said_limit:
+            self._said_limit = True
+            logger.warning(
+                "%s: %s takes no more steps for now (%s): they wait, and are thinned where they are too many (said once)",
+                self.session_id,
+                limited.url,
+                limited.reason,
+            )
+        self._failures += 1
+        self._retry_after_s, self._reason = limited.retry_after_s, limited.reason
 
     def _failed(self, reason: str, error: Exception) -> None:
         self._failures += 1
+        self._retry_after_s = 0.0
         if reason != self._reason:
             self._reason = reason
             unknown = None if isinstance(error, StoreUnavailable) else error
@@ -248,36 +279,23 @@ class Publisher:
         self._beat()
 
     def _recovered(self, *, first: bool) -> None:
-        if self._failures:
+        if self._failures and not self._retry_after_s:
             logger.warning("%s: steps are saved again", self.session_id)
-        failed, self._failures, self._reason = self._failures > 0, 0, ""
+        failed, self._failures, self._reason, self._retry_after_s = self._failures > 0, 0, "", 0.0
         if first or failed:
             self._beat()
 
-    def _beat_if_due(self) -> None:
-        if self._store is not None and time.monotonic() - self._beaten_at >= BEAT_INTERVAL_S:
-            self._beat()
-
     def _beat(self, *, closed: bool = False) -> None:
-        if self._store is None:
-            return
-        self._beaten_at = time.monotonic()
-        heartbeat = Heartbeat(
-            producer=self.producer.id,
-            attempt=self._attempt,
-            pid=self.producer.pid,
-            host=self.producer.host,
-            started=process_start(self.producer.pid),
-            beat=time.time(),
-            durable=self._sequence - 1,
-            unsaved=self._left() if self._failures else 0,
-            reason=self._reason,
-            closed=closed,
-        )
-        try:
-            self._store.beat(self.session_id, heartbeat)
-        except Exception:  # a heartbeat that can't be written is missed by its readers: that says enough
-            logger.debug("%s: no heartbeat", self.session_id, exc_info=True)
+        if self._store is not None:
+            self._pulse.beat(
+                self._store,
+                self.producer,
+                attempt=self._attempt,
+                durable=self._sequence - 1,
+                unsaved=self._left() if self._failures else 0,
+                reason=self._reason,
+                closed=closed,
+            )
 
     def _left(self) -> int:
         return sum(map(length, self._pending)) + len(self._buffer)

@@ -18,7 +18,7 @@ from typing import Any
 from forge_widgets.core.events import EventType, Status
 from forge_widgets.core.metrics import check_session_id
 from forge_widgets.errors import InvalidInput, StoreUnavailable
-from forge_widgets.stores import open_store, pending
+from forge_widgets.stores import is_remote, open_for_recording, pending
 from forge_widgets.stores.base import Store
 from forge_widgets.training.buffer import Buffer, RawEvent, Successor
 from forge_widgets.training.identity import new_producer
@@ -142,7 +142,7 @@ class Run:
         self._next_step = 1
         self._producer = new_producer()
         if self._closed:
-            self._start_publisher(self._known_store())
+            self._start_publisher()
         else:
             self._buffer.add(Successor(self._producer))
 
@@ -192,7 +192,7 @@ class Run:
     def _open_early(self) -> Store | None:
         """Open the store, so that a wrong URL is told at once; one that can't be opened now is tried again later."""
         try:
-            return open_store(self._given)
+            return open_for_recording(self._given)
         except StoreUnavailable as error:
             logger.warning("%s: %s; training goes on, steps are kept and saved later", self.session_id, error)
             return None
@@ -203,11 +203,12 @@ class Run:
         given = self._given
         return given if given is None or isinstance(given, (str, os.PathLike)) else given.url
 
-    def _known_store(self) -> Store | None:
-        """Return the open store that was given; None where it is ours to open."""
-        return None if self._given is None or isinstance(self._given, (str, os.PathLike)) else self._given
+    def _owns_store(self) -> bool:
+        """Say whether what is recorded into was opened here: not a store that was given, but what is put around a remote one."""
+        given = self._given
+        return given is None or isinstance(given, (str, os.PathLike)) or is_remote(given)
 
-    def _start_publisher(self, store: Store | None) -> None:
+    def _start_publisher(self, store: Store | None = None) -> None:
         self._closed = False
         self._buffer = Buffer()
         given = self._given
@@ -215,10 +216,10 @@ class Run:
             self.session_id,
             self._producer,
             # Holds what it needs and not the run, so that a run that is forgotten can end.
-            lambda: open_store(given) if store is None else store,
+            lambda: open_for_recording(given) if store is None else store,
             self._buffer,
             self._refusals,
-            owns_store=self._known_store() is None,
+            owns_store=self._owns_store(),
         )
         self._unregister = pending.register(self.session_id, self._publisher.flush)
         # Not called where close was; the publisher closes itself at exit. It must not hold the run.
@@ -232,7 +233,7 @@ class Run:
             return
         self._finalizer.detach()
         self._producer = new_producer(parent=self._producer)
-        self._start_publisher(self._known_store())
+        self._start_publisher()
 
 
 def run(

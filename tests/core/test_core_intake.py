@@ -9,13 +9,16 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import fields
 
 from forge_widgets.core import wire
 from forge_widgets.core.events import EVENT_TYPES, STATUSES, Batch, Event, Producer, Record
 from forge_widgets.core.intake import (
     BatchMessage,
     BodyMessage,
+    EventMessage,
     HeartbeatMessage,
+    ProducerMessage,
     RecordMessage,
     StateMessage,
     read_message,
@@ -178,6 +181,14 @@ def test_a_batch_with_something_wrong_in_it_is_refused(wrong: dict[str, Any]) ->
 def test_what_is_no_json_of_ours_is_refused(text: bytes) -> None:
     with pytest.raises(InvalidInput, match="BodyMessage"):
         read_message(text, BodyMessage)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [(Event, EventMessage), (Producer, ProducerMessage), (Heartbeat, HeartbeatMessage), (State, StateMessage)],
+)
+def test_every_field_of_ours_is_read(kind: type[msgspec.Struct], message: type[msgspec.Struct]) -> None:
+    assert {field.name for field in fields(message)} == {field.name for field in fields(kind)}
 
 
 def test_a_heartbeat_comes_back_as_it_was_sent() -> None:
