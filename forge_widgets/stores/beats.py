@@ -15,7 +15,9 @@ from pathlib import Path
 
 import msgspec
 
+from forge_widgets.core.intake import HeartbeatMessage, read_message
 from forge_widgets.core.liveness import Heartbeat
+from forge_widgets.errors import InvalidInput
 from forge_widgets.stores.filenames import BEAT_SUFFIX, beat_name
 
 BEAT_BYTES = 1024
@@ -29,7 +31,6 @@ _MAX_REASON = 300
 _READ_TRIES = 3
 
 _log = logging.getLogger(__name__)
-_decoder = msgspec.json.Decoder(Heartbeat)
 
 
 class Beats:
@@ -118,8 +119,8 @@ class Beats:
         found = []
         for file in self._files(stem):
             for _ in range(_READ_TRIES):  # a beat may be caught half written
-                with suppress(OSError, msgspec.DecodeError):
-                    found.append((file, _decoder.decode(file.read_bytes())))
+                with suppress(OSError, InvalidInput):
+                    found.append((file, read_message(file.read_bytes(), HeartbeatMessage).heartbeat()))
                     break
         return found
 

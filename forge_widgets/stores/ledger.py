@@ -10,6 +10,7 @@ from typing import Any
 import apsw
 
 from forge_widgets.core.state import State
+from forge_widgets.errors import InvalidInput
 from forge_widgets.stores.placing import Known
 
 
@@ -26,15 +27,22 @@ class Ledger:
         rows: list[Any] = self._connection.execute(
             "SELECT attempt, sequence FROM producers WHERE id = ?", (producer_id,)
         ).fetchall()
-        return Known(*rows[0]) if rows else None
+        return Known(_count(rows[0][0]), _count(rows[0][1])) if rows else None
 
     def group(self, name: str) -> int | None:
         """Return the attempt of a producer group."""
         rows: list[Any] = self._connection.execute(
             "SELECT max(attempt) FROM producers WHERE grp = ?", (name,)
         ).fetchall()
-        return rows[0][0] if rows else None
+        return None if rows[0][0] is None else _count(rows[0][0])
 
     def has_key(self, key: str) -> bool:
         """Say whether an event of this key is recorded, or was and is trimmed."""
         return bool(self._connection.execute("SELECT 1 FROM keys WHERE key = ?", (key,)).fetchall())
+
+
+def _count(value: object) -> int:
+    """Return a number of a table; a broken page may hold anything. Raises InvalidInput."""
+    if type(value) is not int or value < 0:
+        raise InvalidInput(f"{value!r:.40} can't be used", where="producers", expected="a whole number")
+    return value

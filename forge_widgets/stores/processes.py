@@ -39,7 +39,7 @@ def process_alive(heartbeat: Heartbeat) -> bool | None:
         return None
     try:
         os.kill(heartbeat.pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # no process, and no number that one could have
         return False
     except PermissionError:
         pass  # another user's, and there

@@ -11,8 +11,12 @@ import math
 import os
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+
+from forge_widgets.core.events import Event
+from forge_widgets.core.steps import StepBlock, block_of
 
 IS_LONG = os.environ.get("FORGE_FAULTS") == "long"
 
@@ -58,6 +62,8 @@ SCALARS = st.none() | st.booleans() | NASTY_NUMBERS | st.integers() | st.floats(
 JSON = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4), max_leaves=12
 )
+
+PATIENT = pytest.mark.timeout(1_800 if IS_LONG else 120)
 
 
 def fuzzed(short: int, long: int | None = None) -> settings:
@@ -138,3 +144,16 @@ def strict(encoded: bytes | str) -> Any:
         raise AssertionError(f"{constant} reached JSON")
 
     return json.loads(encoded, parse_constant=refuse)
+
+
+def event(event_type: Any, at: float = 1_800_000_000.0, **fields: Any) -> Event:
+    """Make an event."""
+    return Event(event_type=event_type, timestamp=at, **fields)
+
+
+def rows(start: int, stop: int, **more: float) -> StepBlock:
+    """Make a block of step rows: steps from start up to stop, loss 1/(1+step)."""
+    return block_of(
+        (1_800_000_000.0 + step, {"currentStep": float(step), "loss": 1.0 / (1 + step), **more})
+        for step in range(start, stop)
+    )

@@ -20,10 +20,11 @@ from forge_widgets.core.wire import encode, frame_message
 from forge_widgets.errors import InvalidInput, StoreDamaged
 from forge_widgets.stores.codec import BLOCK, EVENT, decode_record, decode_state, encode_body, encode_state
 from forge_widgets.stores.faults import said_as_ours
-from tests.fuzz.garbage import fuzzed, mutated, strict
-from tests.server.mounts import event, rows
+from tests.fuzz.garbage import PATIENT, event, fuzzed, mutated, rows, strict
 
-BLOCKS = [encode_block(rows(0, 5)), encode_block(rows(3, 90, up=math.inf, odd=math.nan))]  # type: ignore[arg-type]
+pytestmark = PATIENT
+
+BLOCKS = [encode_block(rows(0, 5)), encode_block(rows(3, 90, up=math.inf, odd=math.nan))]
 EVENTS = [
     encode_body(body)[1]
     for body in (
