@@ -11,17 +11,17 @@ export interface OutputHost {
   readonly rendermime: IRenderMimeRegistry;
   /** Whether a kernel is there that could answer. */
   readonly kernelLives: boolean;
-  /** What the notebook's kernel says, whichever it is; null outside a notebook. */
-  readonly kernelSays: ISessionContext['iopubMessage'] | null;
+  /** Its session, with whichever kernel; null outside a notebook. */
+  readonly session: ISessionContext | null;
 }
 
 /** Return the surroundings of an output; outside a notebook the lab's own renderers and no kernel. */
 export function hostOf(output: Widget, fallback: IRenderMimeRegistry): OutputHost {
   const panel = ancestor(output, NotebookPanel);
-  if (panel === null) return { rendermime: fallback, kernelLives: false, kernelSays: null };
+  if (panel === null) return { rendermime: fallback, kernelLives: false, session: null };
   const kernel = panel.sessionContext.session?.kernel;
   const kernelLives = kernel?.connectionStatus === 'connected' && kernel.status !== 'dead';
-  return { rendermime: panel.content.rendermime, kernelLives, kernelSays: panel.sessionContext.iopubMessage };
+  return { rendermime: panel.content.rendermime, kernelLives, session: panel.sessionContext };
 }
 
 /** Return the notebook that an output stands in; null for any other place. */

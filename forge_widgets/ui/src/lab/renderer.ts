@@ -1,5 +1,6 @@
 // Renders the output of a session: live from the server, without the kernel. Where the server can't, or keeps another
 // store, it shows another face of the same output: the widget while its kernel lives, else what is stored in the notebook.
+import type { ISessionContext } from '@jupyterlab/apputils';
 import { ReactWidget } from '@jupyterlab/ui-components';
 import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import type { Message } from '@lumino/messaging';
@@ -11,6 +12,7 @@ import { SessionStream, type ServerAccess } from '../stream';
 import { LiveChart } from './chart';
 import { faceOf, noteOf, type Face } from './faces';
 import type { OutputHost } from './host';
+import { KernelChannel } from './kernel';
 import { sameOutput, sessionOutput, storedMime, WIDGET_MIME, widgetId, type SessionOutput } from './output';
 
 export interface SessionRendererOptions {
@@ -27,6 +29,7 @@ export class SessionRenderer extends Panel implements IRenderMime.IRenderer {
   #model: IRenderMime.IMimeModel | null = null;
   #session: SessionOutput | null = null;
   #stream: SessionStream | null = null;
+  #channel: KernelChannel | null = null;
   #face: Face | null = null;
   #note: Widget | null = null;
 
@@ -47,7 +50,8 @@ export class SessionRenderer extends Panel implements IRenderMime.IRenderer {
       await this.#show('stored', 'This output names no session.');
       return;
     }
-    this.#stream = this.#open(session);
+    this.#channel = this.#channelOf(session, model);
+    this.#stream = this.#open(session, this.#channel);
     this.#choose();
     this.#options.onShown(this);
   }
@@ -61,11 +65,24 @@ export class SessionRenderer extends Panel implements IRenderMime.IRenderer {
   protected override onAfterAttach(message: Message): void {
     super.onAfterAttach(message);
     // Only here is it known which notebook, and so which kernel, the output belongs to.
+    const { session } = this.#options.host(this);
+    if (session !== null) this.#channel?.attach(session);
     this.#choose();
   }
 
-  #open({ sessionId, storeId }: SessionOutput): SessionStream {
-    const stream = new SessionStream({ sessionId, server: this.#options.server, ...(storeId === '' ? {} : { storeId }) });
+  /** The way through the kernel, in a trusted notebook. A chart has none: it needs its script from the kernel, too. */
+  #channelOf({ chart }: SessionOutput, model: IRenderMime.IMimeModel): KernelChannel | null {
+    const widget = widgetId(model);
+    if (chart !== null || widget === '' || !model.trusted) return null;
+    const channel = new KernelChannel(widget);
+    const { session } = this.#options.host(this);
+    if (session !== null) channel.attach(session);
+    return channel;
+  }
+
+  #open({ sessionId, storeId }: SessionOutput, comm: KernelChannel | null): SessionStream {
+    const { server } = this.#options;
+    const stream = new SessionStream({ sessionId, server, comm, ...(storeId === '' ? {} : { storeId }) });
     stream.subscribe(() => {
       this.#choose();
     });
@@ -75,14 +92,15 @@ export class SessionRenderer extends Panel implements IRenderMime.IRenderer {
 
   #close(): void {
     this.#stream?.close();
-    this.#stream = null;
+    this.#channel?.dispose();
+    this.#stream = this.#channel = null;
     this.#face = null;
   }
 
   #choose(): void {
     if (this.#stream === null || this.#model === null || this.isDisposed) return;
     const { view } = this.#stream;
-    const face = faceOf(view, this.#model, this.#options.host(this).kernelLives);
+    const face = faceOf(view, this.#model, this.#channel === null && this.#options.host(this).kernelLives);
     void this.#show(face, noteOf(view));
   }
 
@@ -106,7 +124,7 @@ export class SessionRenderer extends Panel implements IRenderMime.IRenderer {
     const shown = this.#session?.chart ?? null;
     if (shown === null || this.#model === null) return ReactWidget.create(createElement(Dashboard, { stream }));
     const { server, host } = this.#options;
-    const kernelSays = (): OutputHost['kernelSays'] => host(this).kernelSays;
+    const kernelSays = (): ISessionContext['iopubMessage'] | null => host(this).session?.iopubMessage ?? null;
     return new LiveChart({ stream, shown, server, kernelSays, widgetId: widgetId(this.#model) });
   }
 

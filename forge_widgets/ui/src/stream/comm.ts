@@ -37,8 +37,8 @@ export class CommLane implements Lane {
     if (demand === this.#told || demand === 'idle') return;
     this.#told = demand;
     if (demand === 'on') {
-      this.#expect(this.#context.settings.welcomeTimeoutMs);
-      this.#subscribe();
+      if (this.#channel.alive === false) this.#fail('');
+      else this.#ask();
     } else {
       this.#expectNothing();
       this.#send({ type: 'unsubscribe' });
@@ -81,8 +81,13 @@ export class CommLane implements Lane {
     this.#silent = false;
     this.#expect(this.#context.settings.missedHeartbeats * this.#heartbeatMs);
     // All views of a widget share its comm: where another one has left, the kernel has to know that we are still here.
-    if (message.type === 'unsubscribed') this.resume();
-    else this.#context.onMessage(this, message);
+    if (message.type !== 'unsubscribed') this.#context.onMessage(this, message);
+    else if (this.#told === 'on') this.#resuming.request();
+  }
+
+  #ask(): void {
+    this.#expect(this.#context.settings.welcomeTimeoutMs);
+    this.#subscribe();
   }
 
   #subscribe(): void {

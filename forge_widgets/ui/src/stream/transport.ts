@@ -19,6 +19,8 @@ export interface ServerAccess {
 
 /** The widget's custom messages, to and from the kernel. */
 export interface CommChannel {
+  /** False while there is no kernel to speak to; left out where there always is one. */
+  readonly alive?: boolean;
   send(message: Record<string, unknown>): void;
   /** Call `listener` with each message; the function returned ends that. */
   listen(listener: (message: unknown) => void): () => void;
