@@ -92,7 +92,9 @@ class RowsMessage(Struct, frozen=True, kw_only=True):
         if any(later < earlier for earlier, later in zip(self.timestamps, self.timestamps[1:], strict=False)):
             raise InvalidInput("time falls", where="rows.timestamps", expected="timestamps in order")
         columns = {name: _column(values) for name, values in self.columns.items()}
-        return StepBlock(array("d", self.timestamps), columns, self.thinned)
+        # A metric that no row has is none: its column would have no last value to fold.
+        kept = {name: column for name, column in columns.items() if column.last() >= 0}
+        return StepBlock(array("d", self.timestamps), kept, self.thinned)
 
 
 class BodyMessage(Struct, frozen=True, kw_only=True):

@@ -120,8 +120,10 @@ def decode_block(encoded: bytes) -> StepBlock:
             raise ValueError(f"format {packed.format} with {packed.rows} rows")
         inflater = zlib.decompressobj()
         doubles = inflater.decompress(packed.doubles, size + 1)
-        if len(doubles) != size or any(mask is not None and len(mask) != packed.rows for mask in packed.masks):
+        if len(doubles) != size or not inflater.eof:  # only at its end zlib has compared its checksum
             raise ValueError(f"{len(doubles)} bytes of columns, {size} announced")
+        if not all(mask is None or _is_mask(mask, packed.rows) for mask in packed.masks):
+            raise ValueError("a mask that is none")
     except (msgspec.DecodeError, ValueError, zlib.error) as error:
         raise InvalidInput(
             f"no step block ({error})", where="record", expected=f"a block of format {FORMAT}"
@@ -129,6 +131,11 @@ def decode_block(encoded: bytes) -> StepBlock:
     columns = [_from_bytes(doubles[start : start + 8 * packed.rows]) for start in range(0, size, 8 * packed.rows)]
     named = zip(packed.names, columns[1:], packed.masks, strict=True)
     return StepBlock(columns[0], {name: Column(values, mask) for name, values, mask in named}, packed.thinned)
+
+
+def _is_mask(mask: bytes, rows: int) -> bool:
+    """Say whether a mask has a byte for each row, 0 or 1, and at least one row."""
+    return len(mask) == rows and 1 in mask and not mask.translate(None, b"\x00\x01")
 
 
 def _to_bytes(values: Sequence[float]) -> bytes:

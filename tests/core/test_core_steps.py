@@ -73,7 +73,10 @@ def test_the_tampering_below_starts_from_a_block_that_can_be_read() -> None:
         _tampered(rows=2),
         _tampered(masks=[]),
         _tampered(masks=[b"\x01\x01"]),
+        _tampered(masks=[b"\x00"]),
+        _tampered(masks=[b"\x02"]),
         _tampered(doubles=b"no zlib"),
+        _tampered(doubles=zlib.compress(bytes(16))[:-1]),
         _tampered(doubles=zlib.compress(bytes(10_000_000))),
     ],
 )

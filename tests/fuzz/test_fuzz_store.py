@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
+import apsw
 import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from forge_widgets.core.document import progress_document
-from forge_widgets.core.events import Batch, Producer
+from forge_widgets.core.events import Batch, Body, Producer
 from forge_widgets.core.liveness import Heartbeat, arrears, lost_producer
 from forge_widgets.core.subscription import Cursor
 from forge_widgets.core.wire import encode, heartbeat_message, record_message, state_message
@@ -37,12 +38,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole") / "store"
     store = open_store(folder)
     for session_id in ("harmed", "other"):
-        bodies = [
-            event("training_started", metrics={"totalSteps": 10.0}),
-            rows(0, 300),
-            event("model_completed", key="k"),
-        ]
-        for number, body in enumerate([*bodies, *(rows(start, start + 3) for start in range(300, 600, 3))]):
+        bodies: list[Body] = [event("training_started", metrics={"totalSteps": 10.0}), rows(0, 300)]
+        bodies += [event("model_completed", key="k"), *(rows(start, start + 3) for start in range(300, 600, 3))]
+        for number, body in enumerate(bodies):
             store.append(session_id, Batch(producer=Producer(id=f"p{number % 3}"), sequence=0, bodies=[body]))
         store.beat(session_id, BEAT)
     store.summaries()
@@ -51,9 +49,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def copies(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def copies(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a place in which each example makes a copy of its own."""
-    yield tmp_path_factory.mktemp("copies")
+    return tmp_path_factory.mktemp("copies")
 
 
 def copy_of(whole: Path, copies: Path) -> Path:
@@ -108,20 +106,13 @@ def test_a_session_file_with_other_bytes_is_read_or_said_to_be_damaged(
     folder = copy_of(whole, copies)
     file = folder / "sessions" / "harmed.sqlite"
     size = file.stat().st_size
+    # The first page and the beginnings of pages say most.
+    places = st.integers(0, size - 1) | st.integers(0, 4_000) | st.integers(0, size // 4096 - 1).map(lambda n: n * 4096)
+    what = st.binary(min_size=1, max_size=16) | st.sampled_from([b"\0" * 64, b"\xff" * 64])
     with file.open("r+b") as opened:
-        for _ in range(data.draw(st.integers(1, 30), "places")):
-            # The first page and the beginnings of pages say most.
-            opened.seek(
-                data.draw(
-                    st.integers(0, size - 1)
-                    | st.integers(0, 4_000)
-                    | st.integers(0, size // 4096 - 1).map(lambda page: page * 4096),
-                    "at",
-                )
-            )
-            opened.write(
-                data.draw(st.binary(min_size=1, max_size=16) | st.just(b"\0" * 64) | st.just(b"\xff" * 64), "what")
-            )
+        for place, content in data.draw(st.lists(st.tuples(places, what), min_size=1, max_size=30)):
+            opened.seek(place)
+            opened.write(content)
         opened.truncate(data.draw(st.just(size) | st.integers(0, size), "size"))
     store = open_store(folder)
     try:
@@ -133,49 +124,36 @@ def test_a_session_file_with_other_bytes_is_read_or_said_to_be_damaged(
         store.close()
 
 
-COLUMNS = st.sampled_from(
-    ["records.offset", "records.last", "records.attempt", "records.kind", "records.producer", "records.sequence"]
-    + ["records.timestamp", "records.body", "meta.epoch", "meta.floor", "meta.base", "meta.session_id", "meta.created"]
-    + [
-        "snapshot.offset",
-        "snapshot.state",
-        "snapshot.format",
-        "producers.attempt",
-        "producers.sequence",
-        "producers.grp",
-    ]
-)
-
-
-@fuzzed(80, 3_000)
-@given(
-    COLUMNS,
+COLUMNS = {
+    "records": ["offset", "last", "attempt", "kind", "producer", "sequence", "timestamp", "body"],
+    "meta": ["epoch", "floor", "base", "session_id", "created"],
+    "snapshot": ["offset", "state", "format"],
+    "producers": ["attempt", "sequence", "grp"],
+}
+PLACES = st.sampled_from([(table, column) for table, columns in COLUMNS.items() for column in columns])
+VALUES = (
     st.none()
     | st.integers(-(2**63), 2**63 - 1)
     | st.floats(allow_nan=False)
     | st.text(st.characters(exclude_categories=["Cs"]), max_size=9)
-    | st.binary(max_size=9),
-    st.booleans(),
+    | st.binary(max_size=9)
 )
+
+
+@fuzzed(80, 3_000)
+@given(PLACES, VALUES, st.booleans())
 def test_a_session_file_with_other_values_is_read_or_said_to_be_damaged(
-    whole: Path, copies: Path, column: str, value: object, only_one: bool
+    whole: Path, copies: Path, place: tuple[str, str], value: apsw.SQLiteValue, only_one: bool
 ) -> None:
     """Values that no page check finds: the database is whole, what stands in it is not ours."""
-    import apsw
-
     folder = copy_of(whole, copies)
-    table, name = column.split(".")
-    connection = apsw.Connection(str(folder / "sessions" / "harmed.sqlite"))
-    try:
-        connection.execute(
-            f"UPDATE OR IGNORE {table} SET {name} = ?"
-            + (" WHERE rowid IN (SELECT rowid FROM records LIMIT 1)" if only_one and table == "records" else ""),
-            (value,),
-        )
-    except (apsw.ConstraintError, apsw.MismatchError):
-        pass
-    finally:
-        connection.close()
+    table, column = place
+    where = " WHERE offset = 1" if only_one and table == "records" else ""
+    with (
+        suppress(apsw.ConstraintError, apsw.MismatchError),
+        closing(apsw.Connection(str(folder / "sessions" / "harmed.sqlite"))) as connection,
+    ):
+        connection.execute(f"UPDATE OR IGNORE {table} SET {column} = ?{where}", (value,))
     store = open_store(folder)
     try:
         use(store, "harmed")
@@ -240,11 +218,10 @@ def test_a_store_json_of_garbage_is_said_to_be(whole: Path, copies: Path, conten
     store = open_store(folder)
     try:
         store_id = store.store_id
-    except StoreUnavailable as error:
-        assert "store.json" in str(error)
-        assert "move it away" in str(error)
-    else:
         assert 0 < len(store_id) <= 200
         strict(encode({"storeId": store_id}))
+    except StoreUnavailable as error:
+        told = str(error)
+        assert "store.json" in told and "move it away" in told  # noqa: PT018
     finally:
         store.close()
