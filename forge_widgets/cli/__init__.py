@@ -1,4 +1,4 @@
-"""The command line: ``forge-widgets serve | sessions | trim | export | demo``.
+"""The command line: ``forge-widgets serve | sessions | trim | sync | export | demo``.
 
 Owns arguments, exit codes (0 done, 1 failed, 2 used wrongly, 130 interrupted) and the one line that says what went
 wrong. A command is a module of its own; what it needs is loaded when it runs, so that ``--help`` is quick.
@@ -12,12 +12,12 @@ import sys
 from collections.abc import Sequence
 
 from forge_widgets._version import __version__
-from forge_widgets.cli import demo, export, serve, sessions, trim
+from forge_widgets.cli import demo, export, serve, sessions, sync, trim
 from forge_widgets.errors import ForgeError
 
 __all__ = ["main"]
 
-COMMANDS = (serve, demo, sessions, trim, export)
+COMMANDS = (serve, demo, sessions, trim, export, sync)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -158,12 +158,12 @@ def _wait_s(said: _Said, header: str) -> float:
 
 def _reason(error: HTTPError) -> str:
     """Say in a few words why there was no answer."""
-    if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
-        return f"no connection within {CONNECT_S:.0f} s"
     if isinstance(error, urllib3.exceptions.NameResolutionError):
         return "its name is not known here"
-    if isinstance(error, urllib3.exceptions.NewConnectionError):
+    if isinstance(error, urllib3.exceptions.NewConnectionError):  # a kind of ConnectTimeoutError
         return "nothing answers there"
+    if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
+        return f"no connection within {CONNECT_S:.0f} s"
     if isinstance(error, urllib3.exceptions.ReadTimeoutError):
         return "it does not answer"
     if isinstance(error, urllib3.exceptions.SSLError):

@@ -109,16 +109,21 @@ class House:
         return server
 
     def train(
-        self, session_id: str = "s", steps_per_s: float = 100, clock: WallClock | None = None, **environment: str
+        self,
+        session_id: str = "s",
+        steps_per_s: float = 100,
+        clock: WallClock | None = None,
+        store: str = "",
+        **environment: str,
     ) -> Training:
         """Start a steady training, and wait until something is acknowledged."""
-        training = self.run("steady", session_id, steps_per_s, **_environment(clock), **environment)
+        training = self.run("steady", session_id, steps_per_s, store=store, **_environment(clock), **environment)
         until(lambda: training.acknowledged, "acknowledged step", 30)
         return training
 
-    def run(self, task: str, session_id: str, argument: object, **environment: str) -> Training:
-        """Start a training."""
-        training = Training(task, self.folder, session_id, argument, **environment)
+    def run(self, task: str, session_id: str, argument: object, store: str = "", **environment: str) -> Training:
+        """Start a training; it records into the house's folder, or into another store."""
+        training = Training(task, store or self.folder, session_id, argument, **environment)
         self._processes.append(training)
         return training
 

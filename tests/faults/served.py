@@ -16,6 +16,8 @@ import time
 from collections import deque
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from forge_widgets.core.subscription import Slice
 from forge_widgets.server.limits import Limits
 from forge_widgets.server.standalone import serve
@@ -103,6 +105,14 @@ def say(*words: object) -> None:
     os.write(1, (" ".join(map(str, words)) + "\n").encode())
 
 
+def limits() -> Limits:
+    """Return the periods, and the rate that FORGE_FAULTS_ROWS_PER_S lets a training in with: by default any."""
+    rate = os.environ.get("FORGE_FAULTS_ROWS_PER_S")
+    periods = Limits() if os.environ.get("FORGE_FAULTS_PERIODS") == "real" else SCALED
+    rows_per_s = None if rate is None else float(rate)
+    return replace(periods, publish_rows_per_s=rows_per_s, publish_requests_per_s=None, publish_burst_s=1.0)
+
+
 def main(folder: str, port: str, token: str) -> None:
     wall_clock.follow_orders()
     store = CountedStore(Path(folder))
@@ -110,7 +120,7 @@ def main(folder: str, port: str, token: str) -> None:
         store,
         port=int(port),
         token=token,
-        limits=Limits() if os.environ.get("FORGE_FAULTS_PERIODS") == "real" else SCALED,
+        limits=limits(),
         on_ready=Attendant(store).start,
     )
 

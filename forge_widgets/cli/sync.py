@@ -1,0 +1,118 @@
+"""``forge-widgets sync``: deliver what trainings recorded on this machine while another machine's store was out of reach."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from forge_widgets.cli.arguments import Commands
+from forge_widgets.errors import InvalidStoreURL, RateLimited, StoreDamaged, StoreUnavailable
+
+if TYPE_CHECKING:
+    from forge_widgets.stores.http import HttpStore
+    from forge_widgets.stores.http_address import Address
+    from forge_widgets.stores.http_outbox import Outbox
+
+SLICE_S = 5.0
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "sync",
+        help="deliver what waits on this machine for another one's store",
+        description="List what trainings recorded on this machine while the server of their store was out of reach, and "
+        "deliver it, in order and once. Trainings do that by themselves too, once they reach the server again. "
+        "Exit code 0: nothing waits any more; 1: something still does.",
+    )
+    parser.add_argument(
+        "--store",
+        metavar="URL",
+        help="deliver only what waits for this store, http(s)://host:port/prefix?token=… "
+        "(default: all, with the token in $FORGE_WIDGETS_TOKEN or in $FORGE_WIDGETS_STORE)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="list what waits and deliver nothing")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List what waits, and deliver it."""
+    from forge_widgets.stores import outbox_folder
+    from forge_widgets.stores.http_outbox import outboxes_in
+
+    wanted = None if arguments.store is None else _address(arguments.store).url
+    outboxes = [outbox for outbox in outboxes_in(outbox_folder()) if wanted in (None, outbox.remote_url)]
+    results = [_settle(outbox, arguments) for outbox in outboxes]
+    if not any(waited for waited, _ in results):
+        print("Nothing waits." if wanted is None else f"Nothing waits for {wanted}.")
+    return 0 if all(settled for _, settled in results) else 1
+
+
+def _settle(outbox: Outbox, arguments: argparse.Namespace) -> tuple[bool, bool]:
+    """List and deliver what waits in an outbox; return whether something did, and whether all went well."""
+    try:
+        waiting = {session_id: outbox.waiting(session_id) for session_id in outbox.sessions()}
+        for session_id, count in waiting.items():
+            print(f"{session_id}: {count:,} events and steps wait for {outbox.remote_url}", flush=True)
+        if waiting and not arguments.dry_run:
+            _deliver(outbox, waiting, arguments.store)
+    except (StoreUnavailable, StoreDamaged) as error:
+        print(f"forge-widgets: {error}\nIt waits in {outbox.shown}.", file=sys.stderr)
+        return True, False
+    finally:
+        outbox.close()
+    return bool(waiting), True
+
+
+def _deliver(outbox: Outbox, waiting: dict[str, int], store: str | None) -> None:
+    """Deliver sessions to the remote. Raises StoreUnavailable, StoreDamaged."""
+    from forge_widgets.stores.http import HttpStore
+
+    remote = HttpStore(_known_address(outbox.remote_url, store))
+    try:
+        for session_id, count in waiting.items():
+            while pause_s := _deliver_some(outbox, remote, session_id):
+                print(f"{remote.url} asks to wait {pause_s:.1f} s.", flush=True)
+                time.sleep(pause_s)
+            print(f"{session_id}: {count:,} events and steps delivered", flush=True)
+    finally:
+        remote.close()
+
+
+def _deliver_some(outbox: Outbox, remote: HttpStore, session_id: str) -> float:
+    """Deliver until nothing waits, or the remote asks to wait so many seconds; 0.0 where all is delivered."""
+    from forge_widgets.stores.http_delivery import deliver
+
+    try:
+        while not deliver(outbox, remote, session_id, SLICE_S).complete:
+            pass
+    except RateLimited as limited:
+        return limited.retry_after_s
+    return 0.0
+
+
+def _known_address(url: str, store: str | None) -> Address:
+    """Return a remote's address with the token that is known for it: of the argument, of the store's URL, or of the environment."""
+    from forge_widgets.stores import ENVIRONMENT
+    from forge_widgets.stores.http_address import parse_address
+
+    for named in (store, os.environ.get(ENVIRONMENT)):
+        if named and named.startswith(("http://", "https://")):
+            address = parse_address(named)
+            if address.url == url:
+                return address
+    return parse_address(url)
+
+
+def _address(store: str) -> Address:
+    """Read ``--store``. Raises InvalidStoreURL for one that nothing can wait for."""
+    from forge_widgets.stores.http_address import parse_address
+
+    if not store.startswith(("http://", "https://")):
+        raise InvalidStoreURL(
+            store, "only what is recorded for another machine's store, http(s)://…, waits to be delivered"
+        )
+    return parse_address(store)
