@@ -20,7 +20,10 @@ from forge_widgets.core.steps import Column, StepBlock
 from forge_widgets.core.subscription import Cursor, Frame
 from forge_widgets.core.thin import thin
 
-PROTOCOL = 1
+PROTOCOLS = (1,)
+"""Versions of docs/PROTOCOL.md that are spoken here."""
+
+PROTOCOL = max(PROTOCOLS)
 
 MIN_LINE_POINTS = 8
 """Points that a thinned line keeps at least."""
@@ -34,6 +37,12 @@ Json = dict[str, Any]
 def encode(message: Json) -> bytes:
     """Encode a message that holds only JSON-safe values."""
     return msgspec.json.encode(message)
+
+
+def agreed_protocol(offered: str) -> int | None:
+    """Return the newest version of an offer (``2,1``) that is spoken here; None where there is none."""
+    known = {str(version): version for version in PROTOCOLS}
+    return max((known[one] for one in map(str.strip, offered.split(",")) if one in known), default=None)
 
 
 def frame_message(session_id: str, frame: Frame, series: Series) -> Json:
@@ -64,11 +73,11 @@ def frame_message(session_id: str, frame: Frame, series: Series) -> Json:
     }
 
 
-def welcome_message(session_id: str, store_id: str, heartbeat_s: float, now: float) -> Json:
-    """Build the first message of a live view."""
+def welcome_message(session_id: str, store_id: str, heartbeat_s: float, now: float, protocol: int = PROTOCOL) -> Json:
+    """Build the first message of a live view, in the version that was agreed on."""
     return {
         "type": "welcome",
-        "protocol": PROTOCOL,
+        "protocol": protocol,
         "sessionId": session_id,
         "storeId": store_id,
         "heartbeatSeconds": heartbeat_s,

@@ -25,12 +25,12 @@ from forge_widgets.server.hub import Hub
 from forge_widgets.server.limits import Limits
 from forge_widgets.server.listing import Listing
 from forge_widgets.server.page import PageHandler, StaticHandler
+from forge_widgets.server.polling import EventsHandler
 from forge_widgets.server.pool import StorePool
 from forge_widgets.server.rates import PublishRates
 from forge_widgets.server.records import RecordsHandler
 from forge_widgets.server.rest import (
     ErrorHandler,
-    EventsHandler,
     HealthHandler,
     ProgressHandler,
     SessionHandler,

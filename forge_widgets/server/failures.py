@@ -5,9 +5,12 @@ Handlers ask here at their edge; no other module of the room maps errors. Close 
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 from tornado.web import HTTPError
 
+from forge_widgets.core.wire import PROTOCOLS
 from forge_widgets.errors import (
     ForgeError,
     InvalidInput,
@@ -45,6 +48,10 @@ class WrongContentType(InvalidInput):
     """Raised when a page could have sent this body without asking: only JSON is taken."""
 
 
+class UnknownProtocol(InvalidInput):
+    """Raised when a viewer offers no version of our protocol that is spoken here."""
+
+
 class Answer(Struct, frozen=True):
     """How an error is answered."""
 
@@ -61,6 +68,7 @@ _TABLE: tuple[tuple[type[Exception], int, int], ...] = (
     (NoHandshake, 400, REFUSED),
     (BodyTooLarge, 413, 1009),
     (WrongContentType, 415, REFUSED),
+    (UnknownProtocol, 422, 4505),
     (InvalidInput, 422, REFUSED),
     (SessionNotFound, 404, 4404),
     (SequenceGap, 409, 4409),
@@ -91,8 +99,10 @@ def answer_of(error: BaseException) -> Answer:
     return Answer(500, FAILED, words_of(500))
 
 
-def facts_of(error: BaseException) -> dict[str, float]:
-    """Return what an answer says besides in numbers: where a producer is to go on, when to come back (seconds)."""
+def facts_of(error: BaseException) -> dict[str, Any]:
+    """Return what an answer says besides: what is spoken here, where a producer is to go on, when to come back (seconds)."""
+    if isinstance(error, UnknownProtocol):
+        return {"protocols": list(PROTOCOLS)}
     if isinstance(error, SequenceGap):
         return {"expected": error.expected}
     return {"retryAfter": round(error.retry_after_s, 3)} if isinstance(error, RateLimited) else {}

@@ -1,31 +1,24 @@
-"""The contract's HTTP calls, and the poll of our own client: each verb translates, and nothing more.
+"""The contract's HTTP calls: each verb translates, and nothing more.
 
 Who may call is decided by the mount below (jupyter, standalone). No verb touches the store on the event loop.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
-
-from msgspec import Raw
 from tornado.web import HTTPError
 
 from forge_widgets._version import __version__
-from forge_widgets.core.document import Json, iso_time
+from forge_widgets.core.document import iso_time
 from forge_widgets.core.events import STATUSES, Batch
 from forge_widgets.core.metrics import check_session_id
 from forge_widgets.core.state import State
-from forge_widgets.core.subscription import Cursor
-from forge_widgets.core.wire import PROTOCOL, heartbeat_message
-from forge_widgets.errors import InvalidInput, SessionNotFound, StoreUnavailable
+from forge_widgets.core.wire import PROTOCOL, PROTOCOLS
+from forge_widgets.errors import InvalidInput, SessionNotFound
 from forge_widgets.server.documents import session_document
-from forge_widgets.server.handlers import BodyHandler, ForgeHandler, count_argument, number_argument
+from forge_widgets.server.handlers import BodyHandler, ForgeHandler, count_argument
 from forge_widgets.server.listing import list_entry
 from forge_widgets.server.rates import client_of
 from forge_widgets.server.update import Update, body_of, parse_error, parse_update
-from forge_widgets.server.waking import wait_at_most
-from forge_widgets.server.watched import Sent, Watched
 
 _ACTIVE = ("running", "paused")
 
@@ -49,6 +42,7 @@ class HealthHandler(ForgeHandler):
                 "storeId": context.store.store_id,
                 "version": __version__,
                 "protocol": PROTOCOL,
+                "protocols": list(PROTOCOLS),
             }
         )
 
@@ -142,66 +136,6 @@ class SessionHandler(ForgeHandler):
         context.listing.forget()
         context.hub.drop(session_id)
         self.write_json({"status": "session_closed", "sessionId": session_id})
-
-
-class EventsHandler(ForgeHandler):
-    """``GET api/sessions/{session_id}/events``: the poll of docs/PROTOCOL.md."""
-
-    def initialize(self, *args: object, **kwargs: object) -> None:
-        """Start as a viewer that nothing woke yet."""
-        super().initialize(*args, **kwargs)  # type: ignore[arg-type]
-        self._wake = asyncio.Event()
-        self._client_gone = False
-
-    async def get(self, session_id: str) -> None:
-        """Answer with what came after the cursor, at once or within ``wait`` seconds."""
-        context = self.context
-        check_session_id(session_id)
-        asked = self.get_query_argument("protocol", "") or str(PROTOCOL)
-        if asked != str(PROTOCOL):
-            raise InvalidInput(f"{asked[:20]!r} can't be used", where="protocol", expected=f"{PROTOCOL}")
-        wait = number_argument(self.get_query_argument("wait", None), "wait", 0, context.limits.max_wait_s)
-        cursor = self.cursor_of_query()
-        with context.hub.watching(session_id, self._wake) as watched:
-            try:
-                await asyncio.wait_for(watched.fresh(), context.limits.max_wait_s)
-            except asyncio.TimeoutError as error:
-                raise StoreUnavailable(context.store.url, "it did not answer in time") from error
-            sent = await self._frame_within(watched, cursor, wait or 0.0)
-            heartbeat = heartbeat_message(watched.cursor, watched.arrears, context.clock())
-        if not self._client_gone:
-            self.write_json(self._poll(session_id, sent, heartbeat))
-
-    def cursor_of_query(self) -> Cursor | None:
-        """Read ``epoch`` and ``after``; None where the viewer has nothing yet."""
-        after = count_argument(self.get_query_argument("after", None), "after")
-        epoch = self.get_query_argument("epoch", "")
-        return Cursor(epoch, after or 0) if epoch else None
-
-    def on_connection_close(self) -> None:
-        """Leave off waiting for a client that has gone."""
-        self._client_gone = True
-        self._wake.set()
-
-    async def _frame_within(self, watched: Watched, cursor: Cursor | None, wait_s: float) -> Sent | None:
-        deadline = time.monotonic() + wait_s
-        while True:
-            self._wake.clear()
-            sent = await watched.frame_after(cursor)
-            left = deadline - time.monotonic()
-            if sent is not None or left <= 0 or self._client_gone or watched.closed is not None:
-                return sent
-            await wait_at_most(self._wake, left)
-
-    def _poll(self, session_id: str, sent: Sent | None, heartbeat: Json) -> Json:
-        return {
-            "type": "poll",
-            "protocol": PROTOCOL,
-            "sessionId": session_id,
-            "storeId": self.context.store.store_id,
-            "frame": None if sent is None else Raw(sent.encoded),
-            "heartbeat": heartbeat,
-        }
 
 
 class NothingHandler(ForgeHandler):

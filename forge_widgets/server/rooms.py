@@ -7,28 +7,46 @@ once the socket has taken what was sent before.
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Protocol
 
 from forge_widgets.core.document import connection_lost, session_joined
-from forge_widgets.core.subscription import Cursor
-from forge_widgets.core.wire import heartbeat_message, welcome_message
+from forge_widgets.core.link import GREETING_S, Link
+from forge_widgets.core.packing import MIN_BYTES
+from forge_widgets.core.subscription import COARSE, SPARING, Cursor, Detail
+from forge_widgets.core.wire import PROTOCOL, heartbeat_message, welcome_message
 from forge_widgets.server.body import Json
 from forge_widgets.server.context import ServerContext
 from forge_widgets.server.documents import shown
+from forge_widgets.server.sent import Sent
 from forge_widgets.server.waking import wait_at_most
+
+REFINE_S = 1.0
+"""So long after its last coarse frame a viewer on a good link is sent all points that there are, if it needed none since."""
+
+REFINE_SLOW_S = 30.0
+"""The same on a slow one, but SPARING: it costs some freshness."""
 
 
 class Viewer(Protocol):
     """What following needs of a socket."""
 
-    # Our own protocol: set when the client has said where it wants to go on.
-    wake: asyncio.Event | None
+    # What is known of the way to it.
+    link: Link
+    # Our own protocol: the version that was agreed on, whether it reads deflated messages, and what is set when the client
+    # has said where it wants to go on.
+    protocol: int | None
+    packs: bool
+    wake: asyncio.Event
 
     def take_resume(self) -> Cursor | None:
         """Return the cursor that the client wants to go on from, once."""
 
-    async def send(self, message: Json | bytes) -> None:
-        """Send a message and wait until the socket has taken it."""
+    async def deliver(self, message: Json | bytes, *, binary: bool = False) -> None:
+        """Send a message and wait until there is room on the link for the next."""
+
+    async def greeted(self, seconds: float) -> None:
+        """Wait until all that was sent is acknowledged, but not for longer than this."""
 
 
 async def follow_story(viewer: Viewer, context: ServerContext, session_id: str) -> int:
@@ -39,10 +57,10 @@ async def follow_story(viewer: Viewer, context: ServerContext, session_id: str) 
         await watched.fresh()
         cursor = watched.cursor
         state = watched.state
-        await viewer.send(session_joined(session_id, shown(state, context.clock())))
+        await viewer.deliver(session_joined(session_id, shown(state, context.clock())))
         if state.lost:
             # The greeting has no word for it, and the event lies behind this viewer.
-            await viewer.send(connection_lost(session_id, state))
+            await viewer.deliver(connection_lost(session_id, state))
         while True:
             if watched.closed is not None:
                 return watched.closed
@@ -50,7 +68,7 @@ async def follow_story(viewer: Viewer, context: ServerContext, session_id: str) 
             told = await watched.story_after(cursor)
             cursor = told.cursor
             for message in told.messages:
-                await viewer.send(message)
+                await viewer.deliver(message)
             if told.messages:
                 await asyncio.sleep(spacing_s)
             else:
@@ -59,26 +77,53 @@ async def follow_story(viewer: Viewer, context: ServerContext, session_id: str) 
 
 async def follow_frames(viewer: Viewer, context: ServerContext, session_id: str) -> int:
     """Send frames and heartbeats of a session; return the code to close with once its viewers have to go."""
-    limits, wake = context.limits, viewer.wake or asyncio.Event()
+    limits, wake = context.limits, viewer.wake
     loop = asyncio.get_running_loop()
     spacing_s = 1.0 / limits.frames_per_s
-    await viewer.send(welcome_message(session_id, context.store.store_id, limits.heartbeat_s, context.clock()))
+    store_id, protocol = context.store.store_id, viewer.protocol or PROTOCOL
+    await viewer.deliver(welcome_message(session_id, store_id, limits.heartbeat_s, context.clock(), protocol))
     with context.hub.watching(session_id, wake) as watched:
         await watched.fresh()
-        cursor, told, heartbeat_due = viewer.take_resume(), watched.arrears, loop.time()
+        await viewer.greeted(GREETING_S)
+        cursor, told, heartbeat_due, refine_due = viewer.take_resume(), watched.arrears, loop.time(), math.inf
         while True:
             if watched.closed is not None:
                 return watched.closed
             wake.clear()
             cursor = viewer.take_resume() or cursor
-            sent = await watched.frame_after(cursor)
+            refines = loop.time() >= refine_due
+            sent = await watched.frame_after(None if refines else cursor, _detail(viewer, refines=refines))
             if sent is not None:
                 cursor = sent.cursor
-                await viewer.send(sent.encoded)
+                await _deliver(viewer, sent, context)
+                refine_due = _refine_due(viewer, sent, refine_due, loop.time())
             if watched.arrears != told or loop.time() >= heartbeat_due:
                 told, heartbeat_due = watched.arrears, loop.time() + limits.heartbeat_s
-                await viewer.send(heartbeat_message(watched.cursor, told, context.clock()))
+                await viewer.deliver(heartbeat_message(watched.cursor, told, context.clock()))
             if sent is not None:
                 await asyncio.sleep(spacing_s)
             else:
-                await wait_at_most(wake, heartbeat_due - loop.time())
+                await wait_at_most(wake, min(heartbeat_due, refine_due) - loop.time())
+
+
+def _detail(viewer: Viewer, *, refines: bool) -> Detail:
+    detail = viewer.link.detail
+    return SPARING if refines and detail is COARSE else detail
+
+
+async def _deliver(viewer: Viewer, sent: Sent, context: ServerContext) -> None:
+    if viewer.packs and len(sent.encoded) >= MIN_BYTES:
+        await viewer.deliver((await sent.packed(context.pool)).message, binary=True)
+    else:
+        await viewer.deliver(sent.encoded)
+
+
+def _refine_due(viewer: Viewer, sent: Sent, due: float, now: float) -> float:
+    """Say when a viewer is to get more points, after a frame: some time after a coarse one, and only then."""
+    slow = viewer.link.detail is COARSE
+    if not sent.key:
+        # A link that has got better need not wait as a slow one does.
+        return due if slow or due == math.inf else min(due, now + REFINE_S)
+    if not sent.coarse:
+        return math.inf
+    return now + (REFINE_SLOW_S if slow else REFINE_S)

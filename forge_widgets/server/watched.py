@@ -15,25 +15,19 @@ from msgspec import Struct
 
 from forge_widgets.core.liveness import Arrears
 from forge_widgets.core.state import State
-from forge_widgets.core.subscription import Cursor, SessionLog
+from forge_widgets.core.subscription import FINE, Cursor, Detail, SessionLog
 from forge_widgets.core.wire import encode, frame_message
 from forge_widgets.errors import ForgeError, StoreUnavailable
 from forge_widgets.server.failures import CLOSED
 from forge_widgets.server.limits import Limits
 from forge_widgets.server.pool import StorePool
+from forge_widgets.server.sent import Sent
 from forge_widgets.server.story import tell
 from forge_widgets.server.waking import wait_at_most
 from forge_widgets.stores.base import Store
 from forge_widgets.stores.lookout import Lookout
 
 NOWHERE = Cursor("", 0)
-
-
-class Sent(Struct, frozen=True):
-    """An encoded frame, shared by all viewers that stood at the same cursor, and the cursor after it."""
-
-    encoded: bytes
-    cursor: Cursor
 
 
 class Told(Struct, frozen=True):
@@ -73,9 +67,11 @@ class Watched:
         self._turn = asyncio.Lock()
         self._guard = threading.Lock()
         self._version: object = None
-        # What was encoded since the log changed last, by the cursor that it goes on from.
-        self._frames: dict[Cursor | None, Sent | None] = {}
+        # What was encoded since the log changed last, by the cursor that it goes on from and how much is taken at once.
+        self._frames: dict[tuple[Cursor | None, Detail], Sent | None] = {}
         self._stories: dict[Cursor, Told] = {}
+        # Since when the store knows no such session (the loop's clock); None while it does, or can't be asked.
+        self._missing_since: float | None = None
         # Set once the log was looked at since this session has viewers; then why it could not be read, or None.
         self._looked = asyncio.Event()
         self._trouble: ForgeError | None = None
@@ -90,16 +86,17 @@ class Watched:
         if self._trouble is not None:
             raise self._trouble
 
-    async def frame_after(self, cursor: Cursor | None) -> Sent | None:
+    async def frame_after(self, cursor: Cursor | None, detail: Detail = FINE) -> Sent | None:
         """Return the encoded frame after a cursor (None: a key frame), None where there is nothing new."""
         if cursor == self.cursor:
             return None
+        asked = (cursor, detail)
         async with self._turn:
-            if cursor not in self._frames:
+            if asked not in self._frames:
                 if len(self._frames) >= self._reading.limits.cached_frames:
                     self._frames.clear()
-                self._frames[cursor] = await self._reading.pool.run(lambda: self._encode(cursor))
-            return self._frames[cursor]
+                self._frames[asked] = await self._reading.pool.run(lambda: self._encode(cursor, detail))
+            return self._frames[asked]
 
     async def story_after(self, cursor: Cursor) -> Told:
         """Return what a naive client is told of what came after a cursor."""
@@ -112,20 +109,26 @@ class Watched:
                 self._stories[cursor] = await self._reading.pool.run(lambda: self._tell(cursor))
             return self._stories[cursor]
 
+    @property
+    def gone(self) -> bool:
+        """Whether the store has known no such session for so long that who has seen it takes it for deleted."""
+        since = self._missing_since
+        return since is not None and asyncio.get_running_loop().time() - since >= self._reading.limits.gone_s
+
     def close(self, code: int) -> None:
         """Tell all viewers to go, with this close code."""
         self.closed = code
         self._looked.set()
         self._wake()
 
-    def _encode(self, cursor: Cursor | None) -> Sent | None:
+    def _encode(self, cursor: Cursor | None, detail: Detail) -> Sent | None:
         with self._guard:
             # A viewer that has nothing yet asks for nothing in particular: what it gets is whole.
-            frame = self._log.frame(None if cursor == NOWHERE and self._log.epoch else cursor)
+            frame = self._log.frame(None if cursor == NOWHERE and self._log.epoch else cursor, detail)
             if frame is None:
                 return None
-            encoded = encode(frame_message(self.session_id, frame, self._log.series))
-            return Sent(encoded, Cursor(frame.epoch, frame.last))
+            message = frame_message(self.session_id, frame, self._log.series)
+            return Sent(encode(message), frame, coarse=message.get("coarse", False))
 
     def _tell(self, cursor: Cursor) -> Told:
         with self._guard:
@@ -160,7 +163,7 @@ class Watched:
 
     async def _follow(self) -> None:
         limits, loop = self._reading.limits, asyncio.get_running_loop()
-        changed_at = known_at = loop.time()
+        changed_at = loop.time()
         beat_due = liveness_due = 0.0
         while self.closed is None:
             now = loop.time()
@@ -179,10 +182,19 @@ class Watched:
                 self._looked.set()
                 self._wake()
             changed_at = now if changed else changed_at
-            known_at = now if self._version is not None or self._trouble or not self.cursor.epoch else known_at
-            if now - known_at >= limits.gone_s:
+            self._note_missing(now)
+            if self.gone and self.cursor.epoch:
                 self.close(CLOSED)
             await self._pause(quiet=now - changed_at >= limits.quiet_after_s)
+
+    def _note_missing(self, now: float) -> None:
+        was_gone = self.gone
+        if self._version is not None or self._trouble:
+            self._missing_since = None
+        elif self._missing_since is None:
+            self._missing_since = now
+        if self.gone and not was_gone:
+            self._wake()
 
     async def _pause(self, *, quiet: bool) -> None:
         limits = self._reading.limits

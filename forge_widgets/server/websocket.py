@@ -1,4 +1,4 @@
-"""The WebSocket route: the contract's rooms for naive clients, frames for our own (``?protocol=1``).
+"""The WebSocket route: rooms for naive clients (what they say: conversation), frames for our own (``?protocol=``).
 
 One task a room follows a watched session and awaits each write, so that a slow viewer skips and nothing is queued for it.
 The socket owns its tasks and ends them when it closes. Who may connect is decided by the mount below.
@@ -10,26 +10,22 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 
-from tornado.iostream import StreamClosedError
-from tornado.websocket import WebSocketClosedError, WebSocketHandler
-
-from forge_widgets.core.document import iso_time
 from forge_widgets.core.metrics import check_session_id
-from forge_widgets.core.state import State
 from forge_widgets.core.subscription import Cursor
-from forge_widgets.core.wire import PROTOCOL, encode
 from forge_widgets.errors import ForgeError, InvalidInput
+from forge_widgets.server.asking import cursor_of, protocol_of, takes_packed
 from forge_widgets.server.body import Json, parse_object, text_field
 from forge_widgets.server.context import ServerContext
-from forge_widgets.server.documents import session_document, shown
-from forge_widgets.server.failures import REFUSED, NoHandshake, answer_of
-from forge_widgets.server.handlers import FURTHEST, ForgeHandler, count_argument
+from forge_widgets.server.conversation import answer
+from forge_widgets.server.failures import REFUSED, NoHandshake, answer_of, facts_of
+from forge_widgets.server.handlers import FURTHEST
+from forge_widgets.server.paced import PacedSocket
 from forge_widgets.server.rooms import Viewer, follow_frames, follow_story
 
 Follow = Callable[[Viewer, ServerContext, str], Awaitable[int]]
 
 
-class SocketHandler(ForgeHandler, WebSocketHandler):
+class SocketHandler(PacedSocket):
     """One connection: in no room, in several, or a viewer of our own protocol."""
 
     def initialize(self, context: ServerContext) -> None:
@@ -41,26 +37,12 @@ class SocketHandler(ForgeHandler, WebSocketHandler):
         self._rooms: dict[str, asyncio.Task[None]] = {}
         # Asks now and then whether the viewer may still see.
         self._recheck: asyncio.Task[None] | None = None
-        # Our own protocol: the cursor to go on from, and the event that wakes the viewer.
+        # Our own protocol: its version (None: a naive client), whether messages may be deflated, the cursor to go on from,
+        # and the event that wakes the viewer.
+        self.protocol: int | None = None
+        self.packs = False
         self._resume: Cursor | None = None
-        self.wake: asyncio.Event | None = None
-
-    # --- what tornado asks -----------------------------------------------------------------------
-
-    @property
-    def ping_interval(self) -> float:
-        """Seconds between native pings (tornado's unit; Jupyter's own mixin means milliseconds by the same name)."""
-        return self.context.limits.ping_s
-
-    @property
-    def ping_timeout(self) -> float:
-        """Seconds that a pong may take."""
-        return self.context.limits.pong_s
-
-    @property
-    def max_message_size(self) -> int:
-        """Bytes of a message; beyond it tornado closes with 1009."""
-        return self.context.limits.max_message_bytes
+        self.wake = asyncio.Event()
 
     async def may_still_see(self, *, ask_again: bool) -> bool:  # noqa: ARG002 - for mounts that can revoke
         """Say whether the viewer may still see; ``ask_again`` asks for the identity too."""
@@ -80,16 +62,18 @@ class SocketHandler(ForgeHandler, WebSocketHandler):
         self.context.hub.connections.add(self)
         self._recheck = self._spawn(self._ask_now_and_then())
         try:
-            own = self._is_own_protocol()
-            self.session_id = check_session_id(session_id) if session_id or own else ""
-            if own:
-                self._open_own(self.session_id)
+            self.protocol = protocol_of(self)
+            if session_id or self.protocol is not None:
+                self.session_id = check_session_id(session_id)
+            if self.protocol is not None:
+                self._resume, self.packs = cursor_of(self), takes_packed(self)
+                self._rooms[self.session_id] = self._spawn(self._stay(self.session_id, follow_frames))
             elif self.session_id:
-                self._join(self.session_id)
+                self.join(self.session_id)
         except InvalidInput as error:
             await self.send(_error_message(error))
             if self.get_query_argument("protocol", ""):
-                self.close(REFUSED)
+                self.close(answer_of(error).close_code)
 
     async def on_message(self, message: str | bytes) -> None:
         """Answer a client's message; what can't be understood is answered with an error, and the connection lives."""
@@ -100,7 +84,14 @@ class SocketHandler(ForgeHandler, WebSocketHandler):
             if isinstance(message, bytes):
                 raise InvalidInput("a binary message can't be used", where="message", expected="JSON text")
             asked = parse_object(message, self.context.limits)
-            await self._answer(text_field(asked, "type", 80), asked)
+            kind = text_field(asked, "type", 80)
+            if self.protocol is None or kind not in ("ping", "resume"):
+                await answer(self, kind, asked)
+            elif kind == "ping":
+                # The contract's times are ISO 8601, our own protocol's are seconds.
+                await self.send({"type": "pong", "timestamp": self.context.clock()})
+            else:
+                self._take_resume(asked)
         except ForgeError as error:
             await self.send(_error_message(error))
 
@@ -117,63 +108,24 @@ class SocketHandler(ForgeHandler, WebSocketHandler):
         cursor, self._resume = self._resume, None
         return cursor
 
-    # --- sending ---------------------------------------------------------------------------------
-
-    async def send(self, message: Json | bytes) -> None:
-        """Send a message and wait until the socket has taken it; to a closed one nothing is sent."""
-        try:
-            await self.write_message(message if isinstance(message, bytes) else encode(message))
-        except (WebSocketClosedError, StreamClosedError):
-            self.context.log.debug("a viewer has gone while it was sent to")
-
-    # --- answering -------------------------------------------------------------------------------
-
-    async def _answer(self, kind: str, asked: Json) -> None:
-        if kind == "ping":
-            now = self.context.clock()
-            # The contract's times are ISO 8601, our own protocol's are seconds.
-            await self.send({"type": "pong", "timestamp": iso_time(now) if self.wake is None else now})
-        elif kind == "resume" and self.wake is not None:
-            after = asked.get("after")
-            if isinstance(after, bool) or not isinstance(after, (int, float)) or not 0 <= after <= FURTHEST:
-                raise InvalidInput(f"{str(after)[:40]} can't be used", where="after", expected="an offset")
-            self._resume = Cursor(text_field(asked, "epoch", 200), int(after))
-            self.wake.set()
-        elif kind in ("get_status", "get_session_status"):
-            await self._answer_status(kind, self._asked_session(asked))
-        elif kind == "join_room" and self.wake is None:
-            self._join(self._asked_session(asked))
-        elif kind == "leave_room" and self.wake is None:
-            await self._leave(self._asked_session(asked))
-        else:
-            raise InvalidInput(
-                f"{kind!r} can't be answered",
-                where="type",
-                expected="ping, get_status, get_session_status, join_room or leave_room",
-            )
-
-    def _asked_session(self, asked: Json) -> str:
-        """Return the session that a message names; one that names none means the connection's own."""
-        named = asked.get("sessionId", asked.get("session_id"))
-        if named is None:
-            named = self.session_id or next(iter(self._rooms), None)
-        return check_session_id(named)
-
-    async def _answer_status(self, kind: str, session_id: str) -> None:
-        context = self.context
-        snapshot = await context.pool.run(lambda: context.store.snapshot(session_id))
-        state = shown(State() if snapshot is None else snapshot.state, context.clock())
-        data = session_document(session_id, state, context.hub.viewers(session_id))
-        if kind == "get_status":
-            await self.send({"type": "status_response", "sessionId": session_id, "data": data})
-        elif snapshot is None:
-            await self.send({"type": "session_status", "sessionId": session_id, "exists": False})
-        else:
-            await self.send({"type": "session_status", "sessionId": session_id, "exists": True, "data": data})
+    def _take_resume(self, asked: Json) -> None:
+        after = asked.get("after")
+        if isinstance(after, bool) or not isinstance(after, (int, float)) or not 0 <= after <= FURTHEST:
+            raise InvalidInput(f"{str(after)[:40]} can't be used", where="after", expected="an offset")
+        self._resume = Cursor(text_field(asked, "epoch", 200), int(after))
+        self.wake.set()
 
     # --- rooms -----------------------------------------------------------------------------------
 
-    def _join(self, session_id: str) -> None:
+    @property
+    def own_session(self) -> str | None:
+        """The session that is meant where a message names none; None where there is none."""
+        return self.session_id or next(iter(self._rooms), None)
+
+    def join(self, session_id: str) -> None:
+        """Follow a session as a naive client. Raises InvalidInput where that is one room too many."""
+        if self.protocol is not None:
+            raise InvalidInput("rooms can't be joined here", where="type", expected="ping or resume")
         old = self._rooms.pop(session_id, None)
         if old is not None:
             old.cancel()  # joining again greets again
@@ -185,24 +137,13 @@ class SocketHandler(ForgeHandler, WebSocketHandler):
             )
         self._rooms[session_id] = self._spawn(self._stay(session_id, follow_story))
 
-    async def _leave(self, session_id: str) -> None:
+    def leave(self, session_id: str) -> None:
+        """Follow a session no longer."""
+        if self.protocol is not None:
+            raise InvalidInput("the room can't be left", where="type", expected="ping or resume")
         task = self._rooms.pop(session_id, None)
         if task is not None:
             task.cancel()
-        await self.send({"type": "room_left", "sessionId": session_id})
-
-    def _open_own(self, session_id: str) -> None:
-        after = count_argument(self.get_query_argument("after", None), "after")
-        epoch = self.get_query_argument("epoch", "")
-        self._resume = Cursor(epoch, after or 0) if epoch else None
-        self.wake = asyncio.Event()
-        self._rooms[session_id] = self._spawn(self._stay(session_id, follow_frames))
-
-    def _is_own_protocol(self) -> bool:
-        asked = self.get_query_argument("protocol", "")
-        if asked and asked != str(PROTOCOL):
-            raise InvalidInput(f"{asked[:20]!r} can't be used", where="protocol", expected=str(PROTOCOL))
-        return bool(asked)
 
     async def _stay(self, session_id: str, follow: Follow) -> None:
         """Follow a session until it sends its viewers away; the last room's code closes the connection."""
@@ -236,4 +177,4 @@ class SocketHandler(ForgeHandler, WebSocketHandler):
 
 
 def _error_message(error: ForgeError) -> Json:
-    return {"type": "error", "error": answer_of(error).text}
+    return {"type": "error", "error": answer_of(error).text, **facts_of(error)}

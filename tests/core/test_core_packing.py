@@ -17,7 +17,8 @@ from forge_widgets.core.packing import gzip_envelope, pack, zlib_envelope
 TEXTS = st.binary(max_size=3_000) | st.text('01,[]{}"', max_size=3_000).map(str.encode)
 _INFLATE_BY_STREAM = """
 const sent = new Blob([require('node:fs').readFileSync(0)]).stream();
-new Response(sent.pipeThrough(new DecompressionStream(FORMAT))).arrayBuffer().then((whole) => process.stdout.write(Buffer.from(whole)));
+const whole = new Response(sent.pipeThrough(new DecompressionStream(FORMAT)));
+whole.arrayBuffer().then((text) => process.stdout.write(Buffer.from(text)));
 """
 
 

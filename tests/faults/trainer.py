@@ -1,6 +1,7 @@
 """A training in a process of its own, for the fault suite: says on stdout what was acknowledged.
 
 trainer.py steady FOLDER SESSION STEPS_PER_S     train until a line (or the end) comes on stdin
+                                                 (FORGE_FAULTS_METRICS: names of further metrics)
 trainer.py flood FOLDER SESSION SECONDS          train at 100,000 steps a second, a model completed each half second
 trainer.py fork FOLDER SESSION STEPS             train, fork twice after the first emit, train in all three
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import sys
 import threading
 import time
@@ -60,6 +62,8 @@ def steady(folder: str, session_id: str, steps_per_s: str) -> None:
     disk = FailingDisk() if os.environ.get("FORGE_FAULTS_DISK") == "failing" else None
 
     threading.Thread(target=hear, daemon=True).start()
+    names = os.environ.get("FORGE_FAULTS_METRICS", "").split()
+    source = random.Random(7)
     run = forge.run(session_id, store=folder)
     run.start()
     say("started", run._producer.id)
@@ -71,7 +75,7 @@ def steady(folder: str, session_id: str, steps_per_s: str) -> None:
     while not stop.is_set():
         step = int(progress["step"]) + 1
         began = time.monotonic()
-        run.log(step=step, loss=1.0 / step)
+        run.log(step=step, loss=1.0 / step, **{name: source.random() for name in names})
         progress["slowest"] = max(progress["slowest"], time.monotonic() - began)
         progress["step"] = step
         due = max(due + pause, time.monotonic() - 1.0)

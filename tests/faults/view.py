@@ -42,6 +42,10 @@ class View:
         self.chapters: list[Chapter] = []
         self.state = State()
         self.offset = 0
+        # Whether the curves could have more points; rows that were only seen as points of a curve, and the events among them.
+        self.coarse = False
+        self.coalesced = 0
+        self.events: list[Record] = []
         # When something was applied last (monotonic seconds).
         self.applied_at = 0.0
 
@@ -64,8 +68,12 @@ class View:
         """Apply a frame iff it goes on from the cursor."""
         epoch = self.chapters[-1].epoch if self.chapters else None
         if frame["key"]:
-            if epoch == frame["epoch"] and frame["to"] <= self.offset:
+            refines = frame["to"] == self.offset and self.coarse and not frame.get("coarse", False)
+            if epoch == frame["epoch"] and frame["to"] <= self.offset and not refines:
                 return "dropped"
+            self.coarse = frame.get("coarse", False)
+            self.coalesced += frame.get("coalesced", 0)
+            self.events += [record_of(message) for message in frame.get("events", ())]
             self.state = state_of(frame["state"])
             if frame["epoch"]:
                 self.chapters.append(Chapter(frame["epoch"], frame["to"], self.state, frame["recovered"]))

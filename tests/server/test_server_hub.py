@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,12 @@ import requests
 from websockets.exceptions import ConnectionClosed
 
 from forge_widgets.core.liveness import Heartbeat
+from forge_widgets.core.packing import pack
 from forge_widgets.core.subscription import Slice
 from forge_widgets.errors import StoreUnavailable
+from forge_widgets.server import sent
 from forge_widgets.server.limits import Limits
-from forge_widgets.server.watched import Sent
+from forge_widgets.server.sent import Sent
 from forge_widgets.server.websocket import SocketHandler
 from forge_widgets.stores import Snapshot
 from forge_widgets.stores.memory import MemoryStore
@@ -114,6 +117,33 @@ def test_viewers_at_the_same_cursor_share_one_encoded_frame(watchful: Mount) -> 
     assert first is second
     assert later is not None
     assert later.cursor.offset == 6
+
+
+def test_a_frame_is_packed_once_for_all_viewers_at_one_cursor_whichever_way_they_came(
+    watchful: Mount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed: list[bytes] = []
+
+    def count(text: bytes) -> bytes:
+        packed.append(text)
+        return pack(text)
+
+    monkeypatch.setattr(sent, "pack", count)
+    watchful.append("a", rows(0, 500))
+    with ExitStack() as stack:
+        sockets = [
+            stack.enter_context(watchful.socket("/ws/a?protocol=1&encoding=deflate", compression=None))
+            for _ in range(8)
+        ]
+        frames = {next(m for m in iter(socket.connection.recv, None) if isinstance(m, bytes)) for socket in sockets}
+        assert len(frames) == 1
+        for _ in range(4):
+            watchful.get("/api/sessions/a/events", headers={"Accept-Encoding": "gzip"})
+        assert len(packed) == 1
+        watchful.append("a", rows(500, 700))
+        for socket in sockets:
+            next(m for m in iter(socket.connection.recv, None) if isinstance(m, bytes))
+        assert len(packed) == 2
 
 
 def test_who_comes_back_soon_makes_nobody_read_again_what_was_read(watchful: Mount, store: WatchfulStore) -> None:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import time
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote, urlsplit
 
 import pytest
+from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
+from websockets.uri import parse_uri
 
+from forge_widgets.core.link import FIRST_WINDOW, LEAST_WINDOW
 from forge_widgets.core.liveness import Heartbeat
 from tests.server.mounts import Json, Mount, event, rows, until
 
@@ -125,15 +135,223 @@ def test_a_ping_of_our_own_client_is_answered_in_seconds(mount: Mount, session_i
         assert socket.hear_type("pong")["timestamp"] == pytest.approx(time.time(), abs=5)
 
 
-@pytest.mark.parametrize(
-    "path", ["/ws/%2e%2e?protocol=1", "/ws/a?protocol=2", "/ws?protocol=1", "/ws/a?protocol=1&after=x&epoch=e"]
-)
+@pytest.mark.parametrize("path", ["/ws/%2e%2e?protocol=1", "/ws?protocol=1", "/ws/a?protocol=1&after=x&epoch=e"])
 def test_what_our_own_client_asks_wrongly_is_refused_for_good(mount: Mount, path: str) -> None:
     with mount.socket(path) as socket:
         assert socket.hear()["type"] == "error"
         with pytest.raises(ConnectionClosed):
             socket.hear()
         assert socket.connection.close_code == 1008
+
+
+@pytest.mark.parametrize("offered", ["2,1", "1", "1,99", " 1 ,x", "7, 1,1"])
+def test_of_the_versions_that_a_client_speaks_the_newest_known_is_taken(
+    mount: Mount, session_id: str, offered: str
+) -> None:
+    with mount.socket(f"/ws/{session_id}?protocol={quote(offered)}") as socket:
+        assert socket.hear()["protocol"] == 1
+    assert mount.get(f"/api/sessions/{session_id}/events?protocol={quote(offered)}").json()["protocol"] == 1
+    assert mount.get("/api/health").json()["protocols"] == [1]
+
+
+@pytest.mark.parametrize("offered", ["2", "3,2", "x"])
+def test_where_no_version_is_common_the_client_is_told_which_there_are(
+    mount: Mount, session_id: str, offered: str
+) -> None:
+    with mount.socket(f"/ws/{session_id}?protocol={offered}") as socket:
+        error = socket.hear()
+        assert (error["type"], error["protocols"]) == ("error", [1])
+        assert offered in error["error"]
+        with pytest.raises(ConnectionClosed):
+            socket.hear()
+        assert socket.connection.close_code == 4505
+    answer = mount.get(f"/api/sessions/{session_id}/events?protocol={offered}")
+    assert (answer.status_code, answer.json()["protocols"]) == (422, [1])
+
+
+def unpacked(message: str | bytes) -> Json:
+    """Read a message: JSON text, or that deflated."""
+    read: Json = json.loads(zlib.decompress(message) if isinstance(message, bytes) else message)
+    return read
+
+
+def test_long_frames_are_deflated_for_who_asks_and_short_ones_are_not(mount: Mount, session_id: str) -> None:
+    mount.append(session_id, rows(0, 300))
+    with mount.socket(f"/ws/{session_id}?protocol=1&encoding=deflate", compression=None) as socket:
+        received = [socket.connection.recv(timeout=5) for _ in range(3)]
+        assert [type(message) for message in received] == [str, bytes, str]
+        whole = unpacked(received[1])
+        assert (whole["key"], whole["to"]) == (True, 300)
+        mount.append(session_id, rows(300, 301))
+        message = socket.connection.recv(timeout=5)
+        while unpacked(message)["type"] != "frame":
+            message = socket.connection.recv(timeout=5)
+        assert isinstance(message, str)
+    assert len(received[1]) < 0.6 * len(json.dumps(whole))
+
+
+def test_a_poll_is_one_gzip_member_for_who_takes_that(mount: Mount, session_id: str) -> None:
+    mount.append(session_id, rows(0, 300))
+    path = f"/api/sessions/{session_id}/events?protocol=1"
+    packed, plain = (mount.get(path, headers={"Accept-Encoding": coding}) for coding in ("gzip", "identity"))
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in packed.headers["Vary"]
+    assert "Content-Encoding" not in plain.headers
+    assert packed.json()["frame"] == plain.json()["frame"]
+    assert int(packed.headers["Content-Length"]) < 0.6 * int(plain.headers["Content-Length"])
+    assert "Content-Encoding" not in mount.get(path, headers={"Accept-Encoding": "gzip;q=0"}).headers
+
+
+def test_a_poll_takes_no_more_rows_than_it_asks_for_and_every_event(mount: Mount, session_id: str) -> None:
+    mount.append(session_id, event("training_started"), rows(0, 50), event("model_completed"), rows(50, 900))
+    epoch = poll(mount, session_id)["frame"]["epoch"]
+    few = poll(mount, session_id, f"&epoch={epoch}&after=1&limit=100")["frame"]
+    assert few.items() >= {"key": True, "recovered": True, "coalesced": 900, "coarse": True, "to": 902}.items()
+    assert [record["event"]["eventType"] for record in few["events"]] == ["model_completed"]
+    assert sum(len(line["steps"]) for line in few["series"]) <= 400
+    assert poll(mount, session_id, f"&epoch={epoch}&after=802&limit=100")["frame"]["key"] is False
+    assert poll(mount, session_id, "&limit=100")["frame"]["coarse"] is True
+    assert poll(mount, session_id)["frame"]["coarse"] is False
+
+
+def test_a_poll_tells_a_session_that_was_deleted_from_one_that_is_unknown(mount: Mount, session_id: str) -> None:
+    mount.append(session_id, rows(0, 5))
+    epoch = poll(mount, session_id)["frame"]["epoch"]
+    cursor = f"&epoch={epoch}&after=5"
+    assert "deleted" not in poll(mount, session_id, cursor)
+    assert mount.ask("DELETE", f"/api/sessions/{session_id}").status_code == 200
+    # It may be on its way to come back: until that is over there is just nothing new.
+    until(lambda: poll(mount, session_id, cursor).get("deleted"), timeout=10)
+    told = poll(mount, session_id, f"{cursor}&wait=5")
+    assert (told["deleted"], told["frame"], told["storeId"]) == (True, None, mount.context.store.store_id)
+    assert "deleted" not in poll(mount, session_id)
+
+
+def test_a_poll_that_waits_hears_that_the_session_is_deleted(mount: Mount, session_id: str) -> None:
+    mount.append(session_id, rows(0, 5))
+    cursor = f"&epoch={poll(mount, session_id)['frame']['epoch']}&after=5"
+    with ThreadPoolExecutor(1) as one:
+        waiting = one.submit(poll, mount, session_id, f"{cursor}&wait=15")
+        until(lambda: mount.context.hub.viewers(session_id) == 1)
+        mount.ask("DELETE", f"/api/sessions/{session_id}")
+        assert waiting.result(10)["deleted"] is True
+
+
+# --- slow links ----------------------------------------------------------------------------------
+
+
+class Reluctant:
+    """A viewer that acknowledges what it got only when it is told to: a link that is as slow as a test likes."""
+
+    def __init__(self, mount: Mount, path: str) -> None:
+        url = mount.url.replace("http", "ws", 1) + path
+        at = urlsplit(url)
+        self._protocol = ClientProtocol(parse_uri(url), max_size=None)
+        self._socket = socket.create_connection((at.hostname, at.port or 0), timeout=5)
+        request = self._protocol.connect()
+        request.headers.update(mount.authorization)
+        self._protocol.send_request(request)
+        self.answers = True
+        self.received = 0
+        self.messages: list[Json] = []
+        self._answer()
+
+    def read(self, seconds: float) -> None:
+        """Take what comes in so many seconds."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self._socket.settimeout(left)
+            try:
+                data = self._socket.recv(65_536)
+            except TimeoutError:
+                return
+            self.received += len(data)
+            self._protocol.receive_data(data)
+            for happened in self._protocol.events_received():
+                if isinstance(happened, Frame) and happened.opcode is Opcode.TEXT:
+                    self.messages.append(json.loads(happened.data))
+            if self.answers:
+                self._answer()
+
+    def read_until(self, condition: Callable[[Json], bool]) -> Json:
+        """Take messages until one meets the condition."""
+        deadline = time.monotonic() + 10
+        while True:
+            for message in self.messages:
+                if condition(message):
+                    return message
+            assert time.monotonic() < deadline, self.messages
+            self.read(0.05)
+
+    def acknowledge(self) -> None:
+        """Acknowledge all that was received, and from now on all that comes."""
+        self.answers = True
+        self._answer()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _answer(self) -> None:
+        for data in self._protocol.data_to_send():
+            self._socket.sendall(data)
+
+
+def test_a_viewer_that_is_slow_gets_little_at_once_and_no_event_is_left_out(mount: Mount, session_id: str) -> None:
+    mount.append(session_id, event("training_started"), rows(0, 1_000, own=0.5))
+    viewer = Reluctant(mount, f"/ws/{session_id}?protocol=1")
+    try:
+        viewer.answers = False
+        first = viewer.read_until(lambda message: message["type"] == "frame")
+        assert (first["coarse"], first["to"]) == (True, 1_001)
+        assert sum(len(line["steps"]) for line in first["series"]) <= 400
+        for number in range(1, 61):
+            mount.append(
+                session_id, event("model_completed", message=str(number)), rows(1_000 + number, 1_041 + number)
+            )
+        viewer.read(0.5)
+        # Nothing of what is on its way has been acknowledged.
+        assert viewer.received < LEAST_WINDOW + 16_000
+        viewer.acknowledge()
+        viewer.read_until(lambda message: message.get("to") == 1_001 + 60 * 42)
+        frames = [message for message in viewer.messages if message["type"] == "frame"][1:]
+        offset, heard = 1_001, []
+        for frame in frames:
+            events = frame["events"] if frame["key"] else frame["records"]
+            heard += [record["event"]["message"] for record in events if "event" in record]
+            assert frame["key"] or frame["from"] == offset + 1
+            offset = frame["to"]
+        assert any(frame.get("coalesced", 0) > 100 for frame in frames)
+        assert heard == [str(number) for number in range(1, 61)]
+        # Once it is known to be a good link, it gets all points.
+        for number in range(200):
+            mount.append(session_id, rows(6_000 + 50 * number, 6_050 + 50 * number))
+            viewer.read(0.04)
+            if any(message.get("coarse") is False for message in viewer.messages):
+                break
+        viewer.read_until(lambda message: message.get("coarse") is False)
+    finally:
+        viewer.close()
+
+
+def test_a_naive_viewer_that_is_slow_hears_of_every_event(mount: Mount, session_id: str) -> None:
+    mount.append(session_id, event("training_started"))
+    viewer = Reluctant(mount, f"/ws/{session_id}")
+    try:
+        viewer.read_until(lambda message: message["type"] == "session_joined")
+        viewer.answers = False
+        for number in range(1, 121):
+            mount.append(
+                session_id, event("model_completed", message=f"number {number}"), rows(40 * number, 40 * number + 40)
+            )
+            viewer.read(0.01)
+        assert viewer.received < FIRST_WINDOW + 8_000
+        viewer.acknowledge()
+        viewer.read_until(lambda message: message.get("message") == "number 120")
+        told = [message["message"] for message in viewer.messages if message.get("eventType") == "model_completed"]
+        assert told == [f"number {number}" for number in range(1, 121)]
+        viewer.read_until(lambda message: message.get("metrics", {}).get("currentStep") == 40 * 120 + 39)
+    finally:
+        viewer.close()
 
 
 @pytest.mark.parametrize("after", ["x", -1, None, True, 1e300])
@@ -185,7 +403,9 @@ def test_a_polling_page_is_a_viewer_only_while_it_asks(mount: Mount, session_id:
     until(lambda: mount.context.hub.viewers(session_id) == 0)
 
 
-@pytest.mark.parametrize("query", ["protocol=2", "wait=21", "wait=x", "after=-1", "after=1e400"])
+@pytest.mark.parametrize(
+    "query", ["protocol=2", "limit=-1", "limit=1.5", "wait=21", "wait=x", "after=-1", "after=1e400"]
+)
 def test_a_poll_that_asks_nonsense_is_422(mount: Mount, session_id: str, query: str) -> None:
     answer = mount.get(f"/api/sessions/{session_id}/events?{query}")
     assert answer.status_code == 422

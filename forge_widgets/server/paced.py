@@ -1,0 +1,82 @@
+"""A socket that sends no faster than its viewer acknowledges: what is on its way is bounded, however slow the link.
+
+Knows nothing of what is sent. Native pings mark places in it; a client of any kind answers them without knowing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from tornado.iostream import StreamClosedError
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+from forge_widgets.core.link import Link
+from forge_widgets.core.wire import encode
+from forge_widgets.server.body import Json
+from forge_widgets.server.context import ServerContext
+from forge_widgets.server.handlers import ForgeHandler
+from forge_widgets.server.waking import wait_at_most
+
+
+class PacedSocket(ForgeHandler, WebSocketHandler):
+    """A WebSocket with a known link."""
+
+    def initialize(self, context: ServerContext) -> None:
+        """Start with a link of which nothing is known."""
+        super().initialize(context)
+        # How fast the viewer takes what it is sent, and the event that is set when it says so.
+        self.link = Link()
+        self._arrived = asyncio.Event()
+
+    # --- what tornado asks -----------------------------------------------------------------------
+
+    @property
+    def ping_interval(self) -> float:
+        """Seconds between native pings (tornado's unit; Jupyter's own mixin means milliseconds by the same name)."""
+        return self.context.limits.ping_s
+
+    @property
+    def ping_timeout(self) -> float:
+        """Seconds that a pong may take."""
+        return self.context.limits.pong_s
+
+    @property
+    def max_message_size(self) -> int:
+        """Bytes of a message; beyond it tornado closes with 1009."""
+        return self.context.limits.max_message_bytes
+
+    def on_pong(self, data: bytes) -> None:
+        """Note what the viewer has got by now: pings mark places in what it is sent."""
+        if self.link.acknowledged(data, time.monotonic()):
+            self._arrived.set()
+
+    async def send(self, message: Json | bytes, *, binary: bool = False) -> None:
+        """Send a message and wait until the socket has taken it; to a closed one nothing is sent."""
+        encoded = message if isinstance(message, bytes) else encode(message)
+        try:
+            written = self.write_message(encoded, binary)
+            mark = self.link.sent(len(encoded), time.monotonic())
+            if mark is not None:
+                self.ping(mark)
+            await written
+        except (WebSocketClosedError, StreamClosedError):
+            self.context.log.debug("a viewer has gone while it was sent to")
+
+    async def deliver(self, message: Json | bytes, *, binary: bool = False) -> None:
+        """Send a message and wait until there is room on the link for the next."""
+        await self.send(message, binary=binary)
+        while self.link.full:
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    async def greeted(self, seconds: float) -> None:
+        """Wait until all that was sent is acknowledged; a link that takes longer than this is taken for a slow one."""
+        deadline = time.monotonic() + seconds
+        while not self.link.greeted:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                self.link.presume_slow()
+                return
+            self._arrived.clear()
+            await wait_at_most(self._arrived, left)

@@ -1,0 +1,46 @@
+"""A frame as it goes out: encoded once, and deflated once, for all viewers that get it.
+
+Made by a watched session; the transports take of it what their viewer reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from msgspec import Struct
+
+from forge_widgets.core.packing import pack, zlib_envelope
+from forge_widgets.core.subscription import Cursor, Frame
+from forge_widgets.server.pool import StorePool
+
+
+class Packed(Struct, frozen=True):
+    """A frame deflated: as blocks that stand in any envelope, and as a message of its own."""
+
+    blocks: bytes
+    message: bytes
+
+
+class Sent:
+    """An encoded frame, shared by all viewers that stood at the same cursor, and packed once for all of them."""
+
+    def __init__(self, encoded: bytes, frame: Frame, *, coarse: bool) -> None:
+        self.encoded = encoded
+        # Where the frame leads.
+        self.cursor = Cursor(frame.epoch, frame.last)
+        self.key = frame.key
+        # A key frame whose curves have fewer points than there are.
+        self.coarse = coarse
+        self._turn = asyncio.Lock()
+        self._packed: Packed | None = None
+
+    async def packed(self, pool: StorePool) -> Packed:
+        """Return it deflated; the first who asks has it done in a thread."""
+        async with self._turn:
+            if self._packed is None:
+                self._packed = await pool.run(self._pack)
+            return self._packed
+
+    def _pack(self) -> Packed:
+        blocks = pack(self.encoded)
+        return Packed(blocks, zlib_envelope(self.encoded, blocks))
