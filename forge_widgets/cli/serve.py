@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 
 from forge_widgets.cli.arguments import Commands, add_store, port
 
@@ -38,14 +39,36 @@ def add_to(commands: Commands) -> None:
         metavar="HOST",
         help="answer requests for this host name too (may be repeated)",
     )
+    parser.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change a limit of those below, as in max_rooms=50 (may be repeated)",
+    )
+    parser.epilog = limits_words()
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.set_defaults(run=run)
+
+
+def limits_words() -> str:
+    """Say which limits there are, a paragraph each."""
+    from forge_widgets.server.settings import settings
+
+    lines = ["limits:"]
+    for setting in settings():
+        lines.append(f"  {setting.name}={setting.default_words.lower()}")
+        lines += textwrap.wrap(setting.words.said, 90, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return "\n".join(lines).replace("%", "%%")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
+    from forge_widgets.server.settings import limits_of
     from forge_widgets.server.standalone import serve
     from forge_widgets.stores import open_store
 
+    limits = limits_of(arguments.limit)
     # Asked now: a store that can't be kept where it should be is told before anything is served.
     store = open_store(arguments.store)
     _ = store.store_id
@@ -59,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         allow_origin=tuple(arguments.allow_origin),
         allow_host=tuple(arguments.allow_host),
         on_ready=_say,
+        limits=limits,
     )
     return 0
 

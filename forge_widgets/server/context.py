@@ -11,11 +11,13 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from forge_widgets.core.events import Producer
+from forge_widgets.server.admission import Admission
 from forge_widgets.server.hub import Hub
 from forge_widgets.server.limits import Limits
 from forge_widgets.server.listing import Listing
 from forge_widgets.server.pool import StorePool
 from forge_widgets.server.rates import PublishRates
+from forge_widgets.server.upkeep import Upkeep
 from forge_widgets.stores.base import Store
 
 
@@ -28,6 +30,9 @@ class ServerContext(Struct, frozen=True, kw_only=True):
     listing: Listing
     limits: Limits
     rates: PublishRates
+    admission: Admission
+    # None where the store has no quota, or keeps nothing on this machine's disk.
+    upkeep: Upkeep | None
     # Seconds since the epoch, UTC.
     clock: Callable[[], float]
     # Who writes what clients post; it has no identity of its own (core.events.Producer.bare).

@@ -16,8 +16,17 @@ from forge_widgets.server.app import close_context, open_context, rules
 from forge_widgets.server.context import ServerContext
 from forge_widgets.server.jupyter import guarded
 from forge_widgets.server.limits import Limits
+from forge_widgets.server.settings import Setting, settings
 
 PREFIX = "/forge"
+
+
+def _trait_of(setting: Setting) -> Any:
+    """Make the trait of a limit; its help says default, unit and what None means."""
+    kind: Any = Int if setting.whole else Float
+    said = f"{setting.words.said} Default: {setting.default_words}."
+    bounds = {"min": setting.words.least, "max": setting.words.most}
+    return kind(setting.default, allow_none=setting.optional, help=said, **bounds).tag(config=True)
 
 
 class ForgeWidgetsExtension(ExtensionApp):
@@ -35,44 +44,14 @@ class ForgeWidgetsExtension(ExtensionApp):
         "forge_widgets" in Jupyter's data directory.""",
     ).tag(config=True)
 
-    frames_per_s = Float(
-        Limits().frames_per_s, min=0.1, max=100.0, help="The most frames a second that one viewer is sent. Default: 20."
-    ).tag(config=True)
-
-    heartbeat_s = Float(
-        Limits().heartbeat_s,
-        min=0.1,
-        help="Seconds between heartbeats on a connection of our own client. Default: 10; keep it under 30, where proxies cut.",
-    ).tag(config=True)
-
-    recheck_s = Float(
-        Limits().recheck_s,
-        min=0.1,
-        help="Seconds between questions to the identity provider whether a connected viewer may still see. Default: 30.",
-    ).tag(config=True)
-
-    linger_s = Float(
-        Limits().linger_s,
-        min=0.0,
-        help="Seconds that a session's curves are kept in memory, unread, after its last viewer left. Default: 30.",
-    ).tag(config=True)
-
-    max_body_bytes = Int(
-        Limits().max_body_bytes, min=1_000, help="The largest HTTP body that is taken, in bytes. Default: 1000000."
-    ).tag(config=True)
+    # A trait for each limit that a person may change, as if it were written out here.
+    locals().update({setting.name: _trait_of(setting) for setting in settings()})
 
     context: ServerContext | None = None
 
     def initialize_handlers(self) -> None:
         """Open the store and mount the routes; Jupyter puts its base URL in front."""
-        limits = replace(
-            Limits(),
-            frames_per_s=self.frames_per_s,
-            heartbeat_s=self.heartbeat_s,
-            recheck_s=self.recheck_s,
-            linger_s=self.linger_s,
-            max_body_bytes=self.max_body_bytes,
-        )
+        limits = replace(Limits(), **{setting.name: getattr(self, setting.name) for setting in settings()})
         self.context = open_context(self.store_url, limits=limits, log=self.log)
         self.handlers.extend(rules(self.context, PREFIX, guarded))
         base_url = self.settings.get("base_url", "/")

@@ -1,51 +1,120 @@
 """What a server takes and how often it does things: every bound and period of the room, in one frozen setting.
 
-Tests and the extension's traits replace single fields; nothing else in this room holds such a number.
+A field marked with Words is one that a person may change: the extension makes a trait of it, ``forge-widgets serve`` an
+option, docs/LIMITS.md a line (settings.py). The others are replaced by tests alone. Nothing else here holds such a number.
 """
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from msgspec import Struct
+
+
+class Words(Struct, frozen=True):
+    """What is said of a field that a person may change, its unit and the meaning of None included; and its bounds."""
+
+    said: str
+    least: float
+    most: float | None = None
 
 
 class Limits(Struct, frozen=True, kw_only=True):
     """Bounds on what comes in, and periods of what goes out."""
 
     # --- what comes in ---
-    # Bytes of an HTTP body; beyond it 413.
-    max_body_bytes: int = 1_000_000
-    # Bytes that a compressed body may inflate to; beyond it 413, and no more than that is ever inflated.
-    max_inflated_bytes: int = 8_000_000
-    # Rows and events, and requests, that one client may record in a second; None: as many as it likes. Steps beyond it
-    # are answered 429, lifecycle events never are. What was not used in burst_s may be used at once.
-    publish_rows_per_s: float | None = 20_000.0
-    publish_requests_per_s: float | None = 200.0
-    publish_burst_s: float = 10.0
-    # Bytes of a client's WebSocket message; beyond it the connection is closed with 1009.
-    max_message_bytes: int = 64_000
-    # Levels of objects and arrays within each other.
-    max_depth: int = 20
-    # Metrics of one event.
-    max_metrics: int = 1_000
-    # Characters of a message, an error's text, a phase's name and an idempotency key.
-    max_text_chars: int = 100_000
-    max_phase_chars: int = 200
-    max_key_chars: int = 200
-    # Sessions that one connection may be in.
-    max_rooms: int = 100
-    # Seconds that a poll may wait.
-    max_wait_s: float = 20.0
+    max_body_bytes: Annotated[int, Words("Bytes of an HTTP body; a larger one is answered 413.", least=1_000)] = (
+        1_000_000
+    )
+    max_inflated_bytes: Annotated[
+        int,
+        Words("Bytes that a compressed body may inflate to; beyond it 413, and no more is ever inflated.", least=1_000),
+    ] = 8_000_000
+    max_message_bytes: Annotated[
+        int, Words("Bytes of a client's WebSocket message; a larger one closes the connection with 1009.", least=100)
+    ] = 64_000
+    max_depth: Annotated[
+        int, Words("Levels of objects and arrays within each other in what is sent; deeper is answered 400.", least=2)
+    ] = 20
+    max_metrics: Annotated[int, Words("Metrics of one event; more are answered 422.", least=1)] = 1_000
+    max_text_chars: Annotated[
+        int, Words("Characters of a message and of an error's text; more are answered 422.", least=1)
+    ] = 100_000
+    max_phase_chars: Annotated[int, Words("Characters of a phase's name; more are answered 422.", least=1)] = 200
+    max_key_chars: Annotated[int, Words("Characters of an idempotency key; more are answered 422.", least=1)] = 200
+    publish_rows_per_s: Annotated[
+        float | None,
+        Words(
+            "Rows and events that one client may record in a second; steps beyond it are answered 429, lifecycle "
+            "events never. None: as many as it likes.",
+            least=0.1,
+        ),
+    ] = 20_000.0
+    publish_requests_per_s: Annotated[
+        float | None,
+        Words(
+            "Requests in which one client may record in a second; steps beyond it are answered 429, lifecycle "
+            "events never. None: as many as it likes.",
+            least=0.1,
+        ),
+    ] = 200.0
+    publish_burst_s: Annotated[
+        float, Words("Seconds of its rates that a client which was quiet may record at once.", least=0.1)
+    ] = 10.0
+    max_sessions: Annotated[
+        int | None,
+        Words(
+            "Sessions in the store, which is one owner's; what would make one more is answered 507, those that "
+            "are there go on. Trainings that write to the store themselves are not asked. None: any number.",
+            least=1,
+        ),
+    ] = 10_000
+    max_connections: Annotated[
+        int | None,
+        Words(
+            "WebSockets that are open at once; one more is closed with 4429: come back later. None: any number.",
+            least=1,
+        ),
+    ] = 5_000
+    max_rooms: Annotated[
+        int, Words("Sessions that one WebSocket may follow; joining one more is answered with an error.", least=1)
+    ] = 100
+    max_wait_s: Annotated[float, Words("Seconds that a poll may wait; a longer wait is answered 422.", least=0.1)] = (
+        20.0
+    )
+    disk_quota_bytes: Annotated[
+        int | None,
+        Words(
+            "Bytes on the disk that all sessions may take. Over it the finished ones are trimmed, the oldest "
+            "first: their steps go, their last state stays; where that is not enough the oldest finished are "
+            "deleted. What runs, is watched here or is younger than ten minutes is never touched. None: nothing "
+            "is ever dropped.",
+            least=1_000_000,
+        ),
+    ] = None
+    # Seconds between looks at what the sessions take.
+    upkeep_s: float = 60.0
 
     # --- what goes out ---
-    # Frames a second to one viewer.
-    frames_per_s: float = 20.0
-    # Seconds between heartbeats of our own client's connections.
-    heartbeat_s: float = 10.0
+    frames_per_s: Annotated[float, Words("Frames a second that one viewer is sent at most.", least=0.1, most=100.0)] = (
+        20.0
+    )
+    heartbeat_s: Annotated[
+        float,
+        Words(
+            "Seconds between heartbeats on a connection of our own client; keep it under 30, where proxies cut.",
+            least=0.1,
+        ),
+    ] = 10.0
     # Seconds between native pings, and how long a pong may take (never longer than the interval).
     ping_s: float = 20.0
     pong_s: float = 15.0
-    # Seconds between questions to the identity provider whether a connected viewer may still see.
-    recheck_s: float = 30.0
+    recheck_s: Annotated[
+        float,
+        Words(
+            "Seconds between questions to the identity provider whether a connected viewer may still see.", least=0.1
+        ),
+    ] = 30.0
     # Seconds that a list of sessions is good for.
     list_s: float = 1.0
 
@@ -61,8 +130,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     liveness_s: float = 2.0
     # Seconds that a session has to be unknown before its viewers are told that it was deleted.
     gone_s: float = 2.0
-    # Seconds that what was read of a session is kept, unread, after its last viewer left.
-    linger_s: float = 30.0
+    linger_s: Annotated[
+        float,
+        Words("Seconds that a session's curves are kept in memory, unread, after its last viewer left.", least=0.0),
+    ] = 30.0
     # Rows in one read, and threads that read and write the store.
     rows_a_read: int = 50_000
     store_threads: int = 8

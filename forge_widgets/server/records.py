@@ -57,7 +57,8 @@ class RecordsHandler(BodyHandler):
         batch = await context.pool.run(lambda: read_batch(self.received(), context.limits))
         count, steps = sum(map(length, batch.bodies)), any(map(is_steps, batch.bodies))
         context.rates.let_in(client_of(self), count, steps=steps)
-        receipt = await context.pool.run(lambda: context.store.append(session_id, batch))
+        async with context.admission.turn(session_id):
+            receipt = await context.pool.run(lambda: context.store.append(session_id, batch))
         context.listing.forget()
         context.hub.nudge(session_id)
         self.write_json(to_builtins(receipt))

@@ -17,6 +17,7 @@ from jupyter_server.auth.authorizer import Authorizer
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from forge_widgets.server.extension import ForgeWidgetsExtension
+from forge_widgets.server.settings import settings
 from tests.server.mounts import TOKEN, in_jupyter, rows
 
 
@@ -84,9 +85,10 @@ def test_a_viewer_who_is_still_allowed_goes_on_after_being_asked_about_again(tmp
 
 def test_every_setting_says_its_default_and_its_meaning() -> None:
     own = ForgeWidgetsExtension.class_own_traits(config=True)
-    assert set(own) == {"store_url", "frames_per_s", "heartbeat_s", "recheck_s", "linger_s", "max_body_bytes"}
+    assert set(own) == {"store_url", *(setting.name for setting in settings())}
     for name, trait in own.items():
         assert "Default: " in trait.help, name
+        assert not trait.allow_none or "None: " in trait.help or name == "store_url", name
 
 
 @pytest.mark.slow
