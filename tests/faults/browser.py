@@ -7,6 +7,7 @@ state that it says it has is compared with that.
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -18,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from forge_widgets.core.series import Series
 from forge_widgets.core.steps import StepBlock
 from forge_widgets.core.subscription import Slice
@@ -25,7 +28,7 @@ from tests.faults.process import HERE, ROOT, Process
 from tests.faults.view import Json, View, state_of
 
 _UI = ROOT / "forge_widgets" / "ui"
-_CONTROLS = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+_ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 QUICK: Json = {
     "welcomeTimeoutMs": 1_000,
@@ -46,24 +49,23 @@ QUICK: Json = {
 
 def bundle(script: str, folder: Path) -> Path:
     """Bundle a TypeScript program of this folder with what it imports; return the file for node."""
-    made = folder / f"{Path(script).stem}.mjs"
+    made = folder / f"{Path(script).stem}.cjs"
     if not made.exists():
         esbuild = _UI / "node_modules" / ".bin" / "esbuild"
         assert esbuild.exists(), f"{esbuild} is not there; make setup installs it"
-        options = ["--bundle", "--platform=node", "--format=esm", "--log-level=warning", f"--outfile={made}"]
-        subprocess.run([str(esbuild), str(HERE / script), *options], check=True, timeout=60, env=_CONTROLS)
+        options = ["--bundle", "--platform=node", "--format=cjs", "--log-level=warning", f"--outfile={made}"]
+        subprocess.run([str(esbuild), str(HERE / script), *options], check=True, timeout=60, env=_ENVIRONMENT)
     return made
 
 
 class NodeProcess(Process):
-    """A bundled program in node, with the WebSocket of browsers; each line that it says goes to ``heard``."""
+    """A bundled program in node; each line that it says goes to ``heard``."""
 
     def __init__(self, program: Path, *arguments: object, heard: Callable[[str], None] | None = None) -> None:
-        node = shutil.which("node", path=_CONTROLS["PATH"])
+        node = shutil.which("node", path=_ENVIRONMENT["PATH"])
         assert node is not None, "node is not there; make setup finds or installs it"
         self._heard = heard
-        # Node 20 has the WebSocket of browsers behind a flag, newer ones know the flag, too.
-        super().__init__(str(program), *arguments, interpreter=(node, "--experimental-websocket", "--no-warnings"))
+        super().__init__(str(program), *arguments, interpreter=(node,))
 
     def hear(self, line: str) -> None:
         """Pass a line on; what is passed on is not kept."""
@@ -120,12 +122,12 @@ class Browser(View):
         # What must not be, as it was noticed by the thread that reads.
         self.wrong: list[str] = []
         self._reports: list[Json] = []
-        self._kernel = kernel
+        self.kernel = kernel
         # Guards what a command writes: the kernel's thread and the test's tell.
         self._telling = threading.Lock()
         if kernel is not None:
             kernel.listener = lambda line: self._tell("comm", json.loads(line))
-        arguments = {**task, "comm": kernel is not None, "settings": {**QUICK, **(settings or {})}}
+        arguments = {**task, "comm": kernel is not None, "settings": settings or {}}
         self.process = NodeProcess(program, json.dumps(arguments), heard=self._hear)
 
     def __repr__(self) -> str:
@@ -205,8 +207,8 @@ class Browser(View):
             self.holes += 1
         elif kind == "view":
             self._look(said)
-        elif kind == "comm" and self._kernel is not None:
-            self._kernel.tell(json.dumps(said["message"]))
+        elif kind == "comm" and self.kernel is not None:
+            self.kernel.tell(json.dumps(said["message"]))
         elif kind == "report":
             self._reports.append(said)
 
@@ -230,24 +232,33 @@ class Browser(View):
 
 
 def check_curves(lines: list[Json], log: Slice) -> None:
-    """See that curves hold every extreme of a log's latest attempt and its newest point, and nothing that is not in it."""
+    """See that curves hold every extreme of a log's latest attempt and its newest point, and nothing that is not in it.
+
+    A key frame writes the values of curves with six digits.
+    """
     attempt = max(record.attempt for record in log.records)
     whole = Series()
-    points: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    points: dict[tuple[str, int], dict[float, float]] = {}
     for record in log.records:
         if record.attempt != attempt or not isinstance(record.body, StepBlock):
             continue
         whole.add_block(record.body)
         for _, metrics in record.body.rows():
             for name, value in metrics.items():
-                place = (name, int(metrics.get("currentModel", 1.0)))
-                points.setdefault(place, []).append((metrics["currentStep"], value))
-    shown = {(line["metric"], line["model"]): list(zip(line["steps"], line["values"], strict=True)) for line in lines}
+                line = points.setdefault((name, int(metrics.get("currentModel", 1.0))), {})
+                assert metrics["currentStep"] not in line, "the faults' trainings do each step once"
+                line[metrics["currentStep"]] = value
+    shown = {(line["metric"], line["model"]): line for line in lines}
     assert sorted(shown) == sorted((metric, model) for metric, model, _ in whole.lines())
     for place, drawn in shown.items():
-        recorded = points[place]
-        values = [value for _, value in drawn]
-        assert set(drawn) <= set(recorded), f"{place} shows what was not recorded"
-        assert drawn == sorted(drawn, key=lambda point: point[0]), f"{place} goes back"
-        assert drawn[-1] == recorded[-1], f"{place} has not the newest"
-        assert (min(values), max(values)) == (min(v for _, v in recorded), max(v for _, v in recorded)), place
+        recorded, steps, values = points[place], drawn["steps"], drawn["values"]
+        assert values == _about([recorded.get(step, math.nan) for step in steps]), (
+            f"{place} shows what was not recorded"
+        )
+        assert steps == sorted(set(steps)), f"{place} goes back"
+        assert steps[-1] == max(recorded), f"{place} has not the newest"
+        assert [min(values), max(values)] == _about([min(recorded.values()), max(recorded.values())]), place
+
+
+def _about(values: list[float]) -> Any:
+    return pytest.approx(values, rel=1e-5)

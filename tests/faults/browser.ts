@@ -7,6 +7,7 @@ import { asSocket, serverAccess } from '../../forge_widgets/ui/src/components/ac
 import { SessionStream, systemClock } from '../../forge_widgets/ui/src/stream';
 import type { Clock, CommChannel, Frame, ServerAccess, StreamSettings } from '../../forge_widgets/ui/src/stream';
 import { CursorClient } from '../../forge_widgets/ui/src/stream/cursor';
+import { openNodeSocket } from '../../forge_widgets/ui/src/stream/testserver';
 import { linesOf, recordsOf, say } from './wire';
 
 /** What the process is told on its command line. */
@@ -77,7 +78,7 @@ class CountingAccess implements ServerAccess {
   }
 
   openSocket(url: string): WebSocket {
-    const socket = new WebSocket(url);
+    const socket = openNodeSocket(url);
     this.opened += 1;
     this.sockets.add(socket);
     socket.addEventListener('close', () => { this.sockets.delete(socket); });

@@ -27,9 +27,8 @@ if __name__ == "__main__":
     stream = CommStream(SessionReader(store, session_id), say, eager=False, heartbeat_s=0.5)
     stream.start()
     for line in sys.stdin:
-        wish = read_wish(json.loads(line)) if line.startswith("{") else None
-        if wish is None:
-            break
-        stream.receive(wish)
+        wish = read_wish(json.loads(line))
+        if wish is not None:
+            stream.receive(wish)
     stream.stop()
     store.close()

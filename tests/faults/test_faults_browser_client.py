@@ -1,28 +1,338 @@
-"""What faults do to the browser's own client: the real session stream, in a process of node, through the proxy."""
+"""What faults do to the browser's own client: the real session stream, in a process of node, through the proxy.
+
+What it says that it has applied is folded again by Python as it comes (tests/faults/browser.py), and judged in the end.
+"""
 
 from __future__ import annotations
 
 import random
+import signal
 import time
+from pathlib import Path
 
+import pytest
+
+from tests.faults.browser import Browser, Counts
 from tests.faults.conftest import Effort
 from tests.faults.house import House
+from tests.faults.proxy import Proxy
+
+pytestmark = pytest.mark.timeout(900)  # the long pass is long
+
+
+def quiet(page: Browser) -> Counts:
+    """Return what a page has open once nothing comes and goes any more."""
+    seen: list[Counts] = []
+
+    def is_quiet() -> bool:
+        seen.append(page.counts)
+        return len(seen) > 1 and seen[-1] == seen[-2]
+
+    page.until(is_quiet, "quiet page")
+    return seen[-1]
+
+
+def no_more(counts: Counts, before: Counts) -> bool:
+    """Say whether no more of anything stands open than before."""
+    return (
+        counts.timers <= before.timers
+        and counts.sockets <= before.sockets
+        and counts.requests <= before.requests
+        and counts.listeners <= before.listeners
+    )
+
+
+def took(page: Browser, transport: str, since: float, limit_s: float) -> float:
+    """Wait until a transport delivers; return the seconds since a moment."""
+    page.until_by(transport, limit_s)
+    return time.monotonic() - since
 
 
 def test_a_reset_in_mid_stream_is_resumed_within_a_second(house: House, chance: random.Random, effort: Effort) -> None:
+    """By the settings that people have: whatever the back-off is, it is not to be seen."""
     house.serve()
     training, proxy = house.train(), house.proxy()
-    page = house.view_browser(through=proxy)
-    took = []
-    for _ in range(effort(3, 30)):
-        page.until_by("websocket")
+    page = house.view_browser(through=proxy, scaled=False)
+    seconds = []
+    for _ in range(effort(4, 30)):
         training.goes_on(chance.randrange(5, 60))
         proxy.reset()
         at = time.monotonic()
         page.until(lambda at=at: page.applied_at > at, "next frame", 10)  # type: ignore[misc]
-        took.append(page.applied_at - at)
+        seconds.append(page.applied_at - at)
     assert training.stop() == 0
     house.judge(training)
     assert len(page.chapters) == 1
-    print(f"resumed after {', '.join(f'{seconds:.2f}' for seconds in took)} s")
-    assert max(took) < 1.0, took
+    print(f"resumed after {', '.join(f'{one:.2f}' for one in seconds)} s")
+    assert max(seconds) < 1.0, seconds
+
+
+@pytest.mark.parametrize("ways", [("up", "down"), ("up",), ("down",)], ids=["both", "up", "down"])
+def test_a_link_that_swallows_everything_is_given_up_on_both_ends(
+    house: House, ways: tuple[str, ...], effort: Effort
+) -> None:
+    """Three and a half heartbeats in the page, a ping and its answer in the server; the long pass by the real periods."""
+    real = bool(effort(0, 1))
+    server = house.serve(FORGE_FAULTS_PERIODS="real" if real else "scaled")
+    training, proxy = house.train(), house.proxy()
+    page = house.view_browser(through=proxy, scaled=not real)
+    sockets = server.open_sockets
+    training.goes_on()
+    for way in ways:
+        getattr(proxy, way).blackhole = True
+    proxy.refuse()  # else what swallows what is said would still let connect
+    at = time.monotonic()
+    # What goes up alone is missed by the server only, which closes: that comes down.
+    page.until(lambda: page.delivering != "websocket", "notice of silence", 45)
+    noticed = time.monotonic() - at
+    server.until_at_most(sockets - 1, 45)
+    freed = time.monotonic() - at
+    print(f"noticed after {noticed:.1f} s, freed after {freed:.1f} s")
+    for way in ways:
+        getattr(proxy, way).blackhole = False
+    proxy.accept()
+    page.until_by("websocket", 30)
+    page.until_more()
+    assert training.stop() == 0
+    house.judge(training)
+    assert len(page.chapters) == 1
+    assert noticed < ((41 if ways == ("up",) else 36) if real else 10)
+    assert freed < (41 if real else 12)
+
+
+@pytest.mark.parametrize("cut", ["reset", "half-close", "close"])
+def test_streams_that_are_cut_again_and_again_are_never_half_applied(
+    house: House, chance: random.Random, cut: str, effort: Effort
+) -> None:
+    house.serve()
+    training, proxy = house.train(), house.proxy()
+    page = house.view_browser(through=proxy)
+    cuts = effort(15, 300)
+    proxy.down.cut = cut  # type: ignore[assignment]
+    for _ in range(cuts):
+        proxy.down.cut_after = chance.randrange(1, 3_000)
+        before = proxy.accepted
+        page.until(lambda before=before: proxy.accepted > before, "another connection")  # type: ignore[misc]
+    proxy.down.cut_after = None
+    page.until_by("websocket")
+    page.until_more()
+    assert training.stop() == 0
+    house.judge(training)
+    print(f"{cuts} cuts, {proxy.accepted} connections")
+
+
+def test_a_slow_link_gets_frames_that_hold_more_and_is_at_most_three_seconds_old(house: House, effort: Effort) -> None:
+    server = house.serve()
+    training, proxy = house.train(steps_per_s=100), house.proxy()
+    proxy.down.bytes_per_s = 20_000
+    for way in (proxy.up, proxy.down):
+        way.delay_s, way.jitter_s = 0.5, 0.4  # both ways: 1 s ± 0.8 s of round trip
+    page = house.view_browser(through=proxy, welcomeTimeoutMs=10_000)
+    before, ages, memory = page.offset, [], []
+    ends = time.monotonic() + effort(4.0, 60.0)
+    while time.monotonic() < ends:
+        # The newest row that the page shows, against the clock of the same machine.
+        ages.append(time.time() - page.state.updated_at)
+        memory.append((server.memory_kb, page.process.memory_kb))
+        time.sleep(0.1)
+    assert page.offset > before + 200
+    print(f"oldest {max(ages):.2f} s, {page.offset - before} offsets")
+    assert max(ages) < 3.0, ages
+    assert memory[-1][0] - memory[0][0] < 20_000, memory
+    assert training.stop() == 0
+    house.judge(training)
+    assert len(page.chapters) == 1
+    assert page.history == ["websocket"]
+
+
+@pytest.mark.parametrize("upgrade", [403, 502, 200, None], ids=["403", "502", "200", "silent"])
+def test_where_no_websocket_comes_through_it_polls_at_the_same_cursor_and_comes_back(
+    house: House, upgrade: int | None, effort: Effort
+) -> None:
+    """By the settings that people have, in the long pass; a tenth of them in the short one."""
+    real = bool(effort(0, 1))
+    house.serve(FORGE_FAULTS_PERIODS="real" if real else "scaled")
+    training, proxy = house.train(), house.proxy()
+    page = house.view_browser(through=proxy, scaled=not real)
+    training.goes_on()
+    proxy.upgrade, proxy.down.swallow_after_upgrade = upgrade, upgrade is None
+    at = time.monotonic()
+    proxy.reset()
+    fell = took(page, "http", at, 10)
+    page.until_more()
+    assert page.reason, "it does not say why it polls"
+    proxy.upgrade, proxy.down.swallow_after_upgrade = None, False
+    rose = took(page, "websocket", time.monotonic(), 40)
+    page.until_more()
+    print(f"polling after {fell:.2f} s, WebSocket again after {rose:.2f} s")
+    counts = page.counts
+    assert counts.sockets == 1
+    page.until_more(50)
+    # One transport is left: nothing is asked any more.
+    assert page.counts.asked == counts.asked
+    assert training.stop() == 0
+    house.judge(training)
+    assert len(page.chapters) == 1
+
+
+def flap(page: Browser, proxy: Proxy, fault: str) -> None:
+    """Do one thing to the network, wait until the page has seen it, and undo it."""
+    if fault == "reset":
+        proxy.reset()
+    elif fault == "refused":
+        proxy.upgrade = 403
+        proxy.reset()
+        page.until_by("http")
+        proxy.upgrade = None
+    elif fault == "mute":
+        proxy.down.swallow_after_upgrade = True
+        page.until_by("http")
+        proxy.down.swallow_after_upgrade = False
+    elif fault == "silent":
+        proxy.down.blackhole = True
+        page.until_by("comm")
+        proxy.down.blackhole = False
+    elif fault == "away":
+        proxy.refuse()
+        proxy.reset()
+        page.until_by("comm")
+        proxy.accept()
+
+
+NOTHING = Counts(timers=0, sockets=0, requests=0, listeners=0, opened=0, asked=0)
+FAULTS = ("reset", "refused", "mute", "silent", "away")
+
+
+def test_transports_that_flap_lose_and_repeat_nothing_and_leave_nothing_open(
+    house: House, chance: random.Random, effort: Effort
+) -> None:
+    server = house.serve()
+    first = house.train()
+    assert first.stop() == 0
+    proxy = house.proxy()
+    page = house.view_browser(through=proxy, comm=True)
+    page.until_by("websocket")
+    before, sockets = quiet(page), (page.process.open_sockets, server.open_sockets)
+    training = house.train()
+    flaps = effort(7, 200)
+    for turn in range(flaps):
+        # Each at least once, in any order.
+        flap(page, proxy, FAULTS[turn] if turn < len(FAULTS) else chance.choice(FAULTS))
+        if chance.random() < 0.3:
+            page.wake(chance.choice(["online", "pageshow", "visibilitychange"]))
+        page.until_by("websocket", 30)
+        page.until_more(chance.randrange(1, 30))
+    assert training.stop() == 0
+    page.until(lambda: no_more(page.counts, before), f"end of what came with the faults ({before} before)")
+    page.process.until_at_most(sockets[0])  # connections that are kept for the next poll last a while
+    server.until_at_most(sockets[1])
+    print(f"{flaps} flaps, {len(page.history)} changes of transport, {page.counts}")
+    page.stop_following()
+    assert no_more(quiet(page), NOTHING)
+    page.follow_again()
+    house.judge(first, training)
+
+
+def test_where_the_server_is_out_of_reach_the_kernel_goes_on_and_gives_back(house: House, effort: Effort) -> None:
+    server = house.serve()
+    training, proxy = house.train(), house.proxy()
+    page = house.view_browser(through=proxy, comm=True)
+    page.until_by("websocket")
+    fell, rose = [], []
+    for _ in range(effort(2, 20)):
+        proxy.refuse()
+        at = time.monotonic()
+        proxy.reset()
+        fell.append(took(page, "comm", at, 10))
+        page.until_more(50)
+        assert page.reason
+        proxy.accept()
+        rose.append(took(page, "websocket", time.monotonic(), 20))
+        page.until_more(20)
+    print(f"comm after {max(fell):.2f} s at most, WebSocket again after {max(rose):.2f} s at most")
+    kernel = page.kernel
+    assert kernel is not None
+    said = kernel.said
+    page.until_more(100)
+    # It was told that another transport has taken over.
+    assert kernel.said <= said + 2
+    assert server.running
+    assert training.stop() == 0
+    house.judge(training)
+    assert {chapter.recovered for chapter in page.chapters} == {True}
+    assert not page.view["gap"]
+
+
+def test_a_page_whose_server_is_killed_goes_on_at_its_cursor(
+    house: House, chance: random.Random, effort: Effort
+) -> None:
+    server = house.serve()
+    training = house.train()
+    pages = [house.view_browser(), house.view_browser(comm=True)]
+    kills = effort(2, 50)
+    for _ in range(kills):
+        time.sleep(chance.uniform(0.05, 0.6))
+        server.kill()
+        training.goes_on()
+        server = house.serve()
+        at = time.monotonic()
+        for page in pages:
+            page.until_by("websocket")
+            page.until(lambda page=page, at=at: page.applied_at > at, "frame of the new server")  # type: ignore[misc]
+    assert training.stop() == 0
+    house.judge(training)
+    print(f"{kills} kills")
+    assert len(pages[0].chapters) == 1
+
+
+def test_a_page_that_was_stopped_takes_up_where_it_was_without_a_storm(house: House, effort: Effort) -> None:
+    """Its deadline has passed when it wakes up, but what the server said before it gave the page up is there to be read."""
+    house.serve()
+    training = house.train()
+    page, other = house.view_browser(comm=True), house.view_browser()
+    page.until_by("websocket")
+    before = page.counts
+    stopped_s = effort(2.2, 60.0)  # three and a half heartbeats are 1.75 s; the server waits for up to four
+    for _ in range(2):
+        page.signal(signal.SIGSTOP)
+        time.sleep(stopped_s)
+        # The other one is none the worse.
+        other.until_more(10, 2)
+        page.signal(signal.SIGCONT)
+        at = time.monotonic()
+        page.until(lambda: page.position == other.position, "arrival where the other is", 10)
+        print(f"stopped for {stopped_s} s, there again {time.monotonic() - at:.2f} s after")
+        page.until_by("websocket")
+        page.until_more()
+    counts = page.counts
+    # By the same link where the server has not given it up.
+    assert counts.opened - before.opened <= effort(0, 4)
+    assert counts.asked - before.asked <= effort(0, 4)
+    assert training.stop() == 0
+    house.judge(training)
+
+
+def test_a_server_of_another_store_is_not_used_though_it_knows_such_a_session(
+    house: House, tmp_path: Path, seed: int
+) -> None:
+    """Kernel and server on different stores: the view goes to comm and says why."""
+    other = House(tmp_path / "other", seed)
+    try:
+        other.serve()
+        stranger = other.train(steps_per_s=20)
+        training = house.train()
+        page = house.view_browser(url=other.url, comm=True)
+        page.until_by("comm")
+        page.until_more(50)
+        assert page.reason == "this server keeps another store"
+        # Asked again now and then, never believed.
+        page.until(lambda: page.counts.opened > 1, "another look")
+        assert {chapter.epoch for chapter in page.chapters} == {page.chapters[0].epoch}
+        alone = house.view_browser(url=other.url, expects_frames=False)
+        alone.until(lambda: alone.offline, "word that it can't be seen")
+        assert alone.reason == "this server keeps another store"
+        assert not alone.chapters
+        assert (stranger.stop(), training.stop()) == (0, 0)
+        house.judge(training, viewers=[page])
+    finally:
+        other.close()

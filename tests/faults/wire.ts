@@ -1,18 +1,14 @@
 // Writes what the stream holds as the wire writes it, for processes of the fault suite: maps as objects, numbers that are
 // not finite as their names.
-import { Buffer } from 'node:buffer';
-import { writeSync } from 'node:fs';
+import process from 'node:process';
 
 import { isRows } from '../../forge_widgets/ui/src/stream/records';
 import type { LogRecord } from '../../forge_widgets/ui/src/stream/records';
 import type { LinePoints, Series } from '../../forge_widgets/ui/src/stream/series';
 
-const STDOUT = 1;
-
-/** Write a line of JSON to stdout, whole, before going on. */
+/** Write a line of JSON to stdout. */
 export function say(line: Record<string, unknown>): void {
-  const bytes = Buffer.from(`${JSON.stringify(line, asWritten)}\n`);
-  for (let written = 0; written < bytes.length; ) written += writeSync(STDOUT, bytes, written);
+  process.stdout.write(`${JSON.stringify(line, asWritten)}\n`);
 }
 
 /** Return records as a delta frame carries them. */

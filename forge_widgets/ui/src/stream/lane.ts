@@ -186,6 +186,7 @@ export class ServerLane implements Lane {
     const { random, settings } = this.#context;
     // Other stores and closed doors are looked at again at about the same distance, others with full jitter.
     if (this.#barred !== null) return settings.seldomMs * (0.75 + 0.5 * random());
-    return random() * Math.min(settings.backoffCapMs, settings.backoffBaseMs * 2 ** Math.min(this.#failures, 30));
+    const doubled = Math.min(Math.max(this.#failures - 1, 0), 30);
+    return random() * Math.min(settings.backoffCapMs, settings.backoffBaseMs * 2 ** doubled);
   }
 }

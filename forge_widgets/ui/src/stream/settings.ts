@@ -9,7 +9,7 @@ export interface StreamSettings {
   /** Heartbeats that may stay away before a link is dead, and how often they come where no welcome said so. */
   readonly missedHeartbeats: number;
   readonly heartbeatMs: number;
-  /** Full-jitter back-off: between 0 and base · 2^failures, at most the cap. */
+  /** Full-jitter back-off: between 0 and base after the first failure, twice as much after each other one, at most the cap. */
   readonly backoffBaseMs: number;
   readonly backoffCapMs: number;
   /** A connection that lasted this long was a good one: its end is no failure. */
