@@ -17,6 +17,7 @@ from msgspec import Struct
 from tornado.web import RequestHandler
 
 from forge_widgets.core.events import Producer
+from forge_widgets.server.admission import Admission
 from forge_widgets.server.context import ServerContext
 from forge_widgets.server.description import ROUTE as DESCRIPTION
 from forge_widgets.server.description import DescriptionHandler
@@ -45,11 +46,13 @@ from forge_widgets.server.store_routes import (
     TrimHandler,
     VersionHandler,
 )
+from forge_widgets.server.upkeep import Upkeep
 from forge_widgets.server.watched import Reading
 from forge_widgets.server.websocket import SocketHandler
 from forge_widgets.stores import Store, open_store
 from forge_widgets.stores.lookout import Lookout
 from forge_widgets.stores.processes import process_alive, this_host
+from forge_widgets.stores.quota import DiskStore
 
 
 class Route(Struct, frozen=True):
@@ -121,21 +124,45 @@ def open_context(
         lookout=Lookout(store=opened, producer=producer, clock=clock, process_alive=process_alive),
         log=log,
     )
+    hub, listing = Hub(reading), Listing(opened, pool, clock, limits.list_s)
     return ServerContext(
         store=opened,
         pool=pool,
-        hub=Hub(reading),
-        listing=Listing(opened, pool, clock, limits.list_s),
+        hub=hub,
+        listing=listing,
         limits=limits,
         rates=PublishRates(limits),
+        admission=Admission(opened, pool, listing, limits.max_sessions),
+        upkeep=_upkeep(opened, limits, hub, clock, log),
         clock=clock,
         producer=producer,
         log=log,
     )
 
 
+def _upkeep(store: Store, limits: Limits, hub: Hub, clock: Callable[[], float], log: logging.Logger) -> Upkeep | None:
+    """Start to keep a store within its quota, where it has one."""
+    if limits.disk_quota_bytes is None:
+        return None
+    if not isinstance(store, DiskStore):
+        log.warning("disk_quota_bytes is set, but %s keeps nothing on a disk of this machine.", store.url)
+        return None
+    upkeep = Upkeep(
+        store,
+        limits.disk_quota_bytes,
+        watched=hub.watched_sessions,
+        clock=clock,
+        every_s=limits.upkeep_s,
+        log=log,
+    )
+    upkeep.start()
+    return upkeep
+
+
 async def close_context(context: ServerContext) -> None:
     """Send all viewers away to come back later, end the threads and let go of the store."""
     await context.hub.close()
+    if context.upkeep is not None:
+        await asyncio.to_thread(context.upkeep.close)
     await asyncio.to_thread(context.pool.close)  # a call that a lock holds up must not hold up the loop
     context.store.close()

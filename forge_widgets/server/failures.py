@@ -26,6 +26,18 @@ CLOSED = 1000
 REFUSED = 1008
 COME_BACK = 1012
 FAILED = 4011
+CROWDED = 4429
+
+
+class TooManySessions(ForgeError):
+    """Raised where a first record would make one session more than there may be; nothing is recorded then."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"there are {limit} sessions or more, and no other may begin: expected one of those that are there; "
+            "delete some, or raise the server's max_sessions"
+        )
+        self.limit = limit
 
 
 class MalformedBody(InvalidInput):
@@ -73,6 +85,7 @@ _TABLE: tuple[tuple[type[Exception], int, int], ...] = (
     (SessionNotFound, 404, 4404),
     (SequenceGap, 409, 4409),
     (RateLimited, 429, 4129),
+    (TooManySessions, 507, FAILED),
     (StoreUnavailable, 503, 4103),
     (StoreDamaged, 500, 4510),
     (ForgeError, 500, FAILED),

@@ -73,7 +73,8 @@ class RecordingHandler(BodyHandler):
             body = body_of(update, State() if snapshot is None else snapshot.state, context.clock())
             context.store.append(session_id, Batch(producer=context.producer, sequence=0, bodies=[body]))
 
-        await context.pool.run(append)
+        async with context.admission.turn(session_id):
+            await context.pool.run(append)
         context.listing.forget()
         context.hub.nudge(session_id)
 
@@ -134,6 +135,7 @@ class SessionHandler(ForgeHandler):
         if not await context.pool.run(lambda: context.store.delete(session_id)):
             raise SessionNotFound(session_id, context.store.url)
         context.listing.forget()
+        context.admission.forget(session_id)
         context.hub.drop(session_id)
         self.write_json({"status": "session_closed", "sessionId": session_id})
 

@@ -17,7 +17,7 @@ from forge_widgets.server.asking import cursor_of, protocol_of, takes_packed
 from forge_widgets.server.body import Json, parse_object, text_field
 from forge_widgets.server.context import ServerContext
 from forge_widgets.server.conversation import answer
-from forge_widgets.server.failures import REFUSED, NoHandshake, answer_of, facts_of
+from forge_widgets.server.failures import CROWDED, REFUSED, NoHandshake, answer_of, facts_of
 from forge_widgets.server.handlers import FURTHEST
 from forge_widgets.server.paced import PacedSocket
 from forge_widgets.server.rooms import Viewer, follow_frames, follow_story
@@ -59,6 +59,10 @@ class SocketHandler(PacedSocket):
 
     async def open(self, session_id: str = "") -> None:
         """Greet, and follow the session of the path."""
+        most = self.context.limits.max_connections
+        if most is not None and len(self.context.hub.connections) >= most:
+            self.close(CROWDED, "too many connections are open; come back later")
+            return
         self.context.hub.connections.add(self)
         self._recheck = self._spawn(self._ask_now_and_then())
         try:
