@@ -16,7 +16,6 @@ from tests.faults.process import Process, until
 from tests.faults.proxy import Proxy
 from tests.faults.view import View
 from tests.faults.viewer import Viewer
-from tests.faults.wall_clock import WallClock
 from tests.faults.watcher import Watcher
 
 TOKEN = "a-token-of-the-faults"
@@ -100,24 +99,17 @@ class House:
         self._pages: list[Browser] = []
         self._proxies: list[Proxy] = []
 
-    def serve(self, clock: WallClock | None = None, **environment: str) -> Server:
+    def serve(self, **environment: str) -> Server:
         """Start the server (again, on the same port), and wait until it answers."""
-        server = Server(self.folder, self.port, TOKEN, **_environment(clock), **environment)
+        server = Server(self.folder, self.port, TOKEN, **environment)
         self._processes.append(server)
         until(lambda: server.lines, "server", 30)
         self.server = server
         return server
 
-    def train(
-        self,
-        session_id: str = "s",
-        steps_per_s: float = 100,
-        clock: WallClock | None = None,
-        store: str = "",
-        **environment: str,
-    ) -> Training:
+    def train(self, session_id: str = "s", steps_per_s: float = 100, store: str = "", **environment: str) -> Training:
         """Start a steady training, and wait until something is acknowledged."""
-        training = self.run("steady", session_id, steps_per_s, store=store, **_environment(clock), **environment)
+        training = self.run("steady", session_id, steps_per_s, store=store, **environment)
         until(lambda: training.acknowledged, "acknowledged step", 30)
         return training
 
@@ -246,7 +238,3 @@ class House:
             process.kill()
         for proxy in self._proxies:
             proxy.close()
-
-
-def _environment(clock: WallClock | None) -> dict[str, str]:
-    return {} if clock is None else clock.environment

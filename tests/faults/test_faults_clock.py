@@ -28,8 +28,8 @@ def test_a_clock_that_jumps_changes_no_order_and_loses_nobody(
     house: House, tmp_path: Path, effort: Effort, whose: str
 ) -> None:
     clock = WallClock(tmp_path / "clock")
-    house.serve(clock if whose in ("server", "both") else None)
-    training = house.train(clock=clock if whose in ("training", "both") else None)
+    house.serve(**(clock.environment if whose in ("server", "both") else {}))
+    training = house.train("s", 100, "", **(clock.environment if whose in ("training", "both") else {}))
     viewers = [house.watch(), house.watch(transport="http")]
     for _ in range(effort(1, 5)):
         for jump in JUMPS.values():
@@ -57,7 +57,7 @@ def test_a_training_that_starts_while_the_clock_is_wrong_is_seen_and_shown_as_th
     first.goes_on(20)
     assert first.stop() == 0
     clock.set_to_1970()
-    second = house.train(clock=clock)
+    second = house.train("s", 100, "", **clock.environment)
     second.goes_on(20)
     time.sleep(1.5)  # three looks at who lives
     assert second.stop() == 0

@@ -38,7 +38,7 @@ class Remote:
 
     def train(self, session_id: str = "s", steps_per_s: float = 100, through: Proxy | None = None) -> Training:
         """Start a steady training, and wait until something is acknowledged."""
-        return self.house.train(session_id, steps_per_s, None, self.url(through), **self.environment)
+        return self.house.train(session_id, steps_per_s, self.url(through), **self.environment)
 
     def waiting(self) -> int:
         """Count what waits on the trainings' machine."""
