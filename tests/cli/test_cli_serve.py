@@ -62,3 +62,36 @@ def test_a_port_in_use_is_one_clear_line(forge: CommandLine) -> None:
     assert answer.returncode == 1
     assert answer.stderr.startswith(f"forge-widgets: port {port} is in use")
     assert answer.stderr.count("\n") == 1
+
+
+def test_a_limit_is_changed_by_its_name(forge: CommandLine) -> None:
+    process = forge.start("serve", "--port", "0", "--token", "t", "--limit", "max_sessions=1", "--limit", "max_rooms=5")
+    assert process.stdout is not None
+    url = process.stdout.readline().split()[-1].partition("?")[0]
+    statuses = [
+        requests.post(
+            f"{url}api/progress/{name}/update", json={}, headers={"Authorization": "token t"}, timeout=20
+        ).status_code
+        for name in ("a", "b", "a")
+    ]
+    assert statuses == [200, 507, 200]
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("max_roms=5", "'max_roms=5' is no limit"),
+        ("max_rooms=many", "'many' can't be used in max_rooms: expected a whole"),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_one_clear_line(forge: CommandLine, limit: str, said: str) -> None:
+    answer = forge.run("serve", "--port", "0", "--limit", limit)
+    assert answer.returncode == 1
+    assert answer.stderr.startswith(f"forge-widgets: {said}")
+    assert len(answer.stderr.splitlines()) == 1
+
+
+def test_help_lists_every_limit(forge: CommandLine) -> None:
+    said = forge.run("serve", "--help").stdout
+    assert "max_rooms=100\n" in said
+    assert "disk_quota_bytes=none\n" in said
