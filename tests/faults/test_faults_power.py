@@ -25,7 +25,7 @@ MEMORY = Path("/dev/shm")
 
 @dataclass(frozen=True, slots=True)
 class Promised:
-    """What a store has promised of a session: None where it is just being deleted, or made anew after that."""
+    """What a store has promised of a session; None stands for nothing: it is just being deleted, or made, or was damaged."""
 
     # Who writes to it, the newest sequence number that was acknowledged (0: it was deleted), and the floor.
     producer: str = ""
@@ -37,7 +37,7 @@ Promises = dict[str, Promised | None]
 
 
 class Life:
-    """What happens to a store until the power goes: appends of any size, trims, deletions, checkpoints."""
+    """What happens to a store until the power goes: appends of any size, trims, deletions, checkpoints, damage."""
 
     def __init__(self, folder: Path, chance: random.Random) -> None:
         self._folder = folder
@@ -49,7 +49,7 @@ class Life:
 
     def lead(self, moments: int) -> None:
         """Do this and that."""
-        whims = [self.append] * 12 + [self.trim, self.delete, self.reopen]
+        whims = [self.append] * 14 + [self.trim, self.delete, self.reopen, self.damage]
         for _ in range(moments):
             session_id = self._chance.choice(SESSIONS)
             self._chance.choice(whims)(session_id)
@@ -93,6 +93,15 @@ class Life:
         """Close the store, which brings what is in the write-ahead log into the database, and open it again."""
         self.store.close()
         self.store = SqliteStore(self._folder)
+
+    def damage(self, session_id: str) -> None:
+        """Break the file while nobody has it open: the next append sets it aside, and a new log begins."""
+        file = self._folder / "sessions" / f"{session_id}.sqlite"
+        self.reopen(session_id)
+        if file.exists():
+            self.promised[session_id] = None
+            with file.open("r+b") as opened:
+                opened.write(b"\xa5" * 100)
 
 
 def block(first: int, rows: int) -> StepBlock:
