@@ -17,6 +17,11 @@ Messages say what happened with the value, what was expected, and what to do nex
 
 from __future__ import annotations
 
+import re
+
+# What a URL may hold that must not be shown: a password before the host, and a token.
+_SECRETS = re.compile(r"(?<=//)[^/?#]*(?=@)|(?<=token=)[^&#]*")
+
 
 class ForgeError(Exception):
     """Base of every error that forge_widgets raises on purpose."""
@@ -53,6 +58,7 @@ class InvalidStoreURL(InvalidInput):
     """Raised for a store URL of an unknown scheme or shape."""
 
     def __init__(self, url: str, why: str) -> None:
+        url = _SECRETS.sub("…", url)
         super().__init__(
             f"{url!r}: {why}",
             where="store",

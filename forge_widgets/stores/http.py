@@ -34,8 +34,8 @@ from forge_widgets.stores.http_address import Address
 from forge_widgets.stores.http_link import Hole, Link, Unknown
 from forge_widgets.stores.placing import storable
 
-MAX_SENT_BYTES = 3_000_000
-"""JSON of one request at most, before it is compressed to a third or less; a larger batch goes in several."""
+MAX_SENT_BYTES = 2_000_000
+"""JSON of one request at most, before it is compressed to half or less; a larger batch goes in several."""
 
 MAX_TEXT_CHARS = 100_000
 """Characters of a message or an error's text that a server takes; the rest of a longer one is cut off."""

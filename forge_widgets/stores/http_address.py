@@ -15,8 +15,6 @@ from forge_widgets.errors import InvalidStoreURL
 TOKEN_ENVIRONMENT = "FORGE_WIDGETS_TOKEN"  # noqa: S105 - the name of the variable
 """The environment variable that holds the token of a store over HTTP, where its URL does not."""
 
-_HIDDEN = "…"
-
 
 class Address(Struct, frozen=True):
     """Where a store is served, and with which token."""
@@ -33,24 +31,22 @@ class Address(Struct, frozen=True):
 def parse_address(url: str) -> Address:
     """Read ``http(s)://host[:port][/prefix][?token=…]``; without a token the environment's is taken.
 
-    Raises InvalidStoreURL, which shows no token.
+    Raises InvalidStoreURL.
     """
     parts = urlsplit(url)
-    shown = url.partition("?")[0].partition("#")[0]
     if "@" in parts.netloc:
-        shown = f"{parts.scheme}://{_HIDDEN}@{parts.netloc.rpartition('@')[2]}"
-        raise InvalidStoreURL(shown, "a store over HTTP is opened by a token, as ?token=… or in FORGE_WIDGETS_TOKEN")
+        raise InvalidStoreURL(url, "a store over HTTP is opened by a token, as ?token=… or in FORGE_WIDGETS_TOKEN")
     try:
         known = bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         known = False
     if not known or any(character.isspace() or not character.isprintable() for character in url):
-        raise InvalidStoreURL(shown, "it names no server")
+        raise InvalidStoreURL(url, "it names no server")
     query = parse_qsl(parts.query, keep_blank_values=True)
     others = sorted({name for name, _ in query} - {"token"})
     if others or parts.fragment:
-        raise InvalidStoreURL(shown, f"{others[0] if others else '#'!r} means nothing in it: ?token=… alone does")
+        raise InvalidStoreURL(url, f"{others[0] if others else '#'!r} means nothing in it: ?token=… alone does")
     token = dict(query).get("token") or os.environ.get(TOKEN_ENVIRONMENT, "")
     if not token.isascii() or not token.isprintable():
-        raise InvalidStoreURL(shown, "its token has characters that no request can carry")
+        raise InvalidStoreURL(url, "its token has characters that no request can carry")
     return Address(urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", "")), token.strip())

@@ -14,10 +14,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from forge_widgets.core.events import Batch, length
-from forge_widgets.errors import SequenceGap
+from forge_widgets.errors import SequenceGap, StoreUnavailable
 from forge_widgets.stores.base import Receipt
 from forge_widgets.stores.http import HttpStore
 from forge_widgets.stores.http_outbox import Outbox
+
+_MAX_HOLES = 8
 
 _log = logging.getLogger("forge_widgets")
 
@@ -56,19 +58,24 @@ def deliver(outbox: Outbox, remote: HttpStore, session_id: str, seconds: float) 
     return Delivered(rows, attempts)
 
 
-def _send(remote: HttpStore, session_id: str, batch: Batch) -> Receipt:
+def _send(remote: HttpStore, session_id: str, batch: Batch, holes: int = _MAX_HOLES) -> Receipt:
+    """Append at the remote. What is missing before a batch is nowhere any more, and must not hold it up.
+
+    (A damaged file here, or a log there that went back.) The rest goes on under a name of its own, in the same attempt,
+    and under the same one each time.
+    """
     try:
         return remote.append(session_id, batch)
     except SequenceGap as gap:
-        # What is missing is nowhere any more: a damaged file here, or a log there that went back. The rest is not held
-        # up by it: it goes on under a name of its own, in the same attempt.
+        producer = batch.producer
         _log.error(
             "%s: events and steps %d to %d of producer %s are neither here nor at %s; what follows them is delivered",
-            session_id, gap.expected, batch.sequence - 1, batch.producer.id, remote.url,
+            session_id, gap.expected, gap.got - 1, producer.id, remote.url,
         )  # fmt: skip
-        producer = batch.producer
+        if not holes:
+            raise StoreUnavailable(remote.url, f"its log has too many holes of producer {producer.id}") from gap
         heir = replace(producer, id=f"{producer.id[:150]}~{gap.expected}", group=producer.group or producer.id)
-        return remote.append(session_id, replace(batch, producer=heir))
+        return _send(remote, session_id, replace(batch, producer=heir), holes - 1)
 
 
 def _say_goodbye(outbox: Outbox, remote: HttpStore, session_id: str, attempts: Mapping[str, int]) -> None:

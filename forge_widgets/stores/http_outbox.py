@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from forge_widgets.core.events import Batch, Producer, Record, length
 from forge_widgets.core.liveness import Heartbeat
 from forge_widgets.core.subscription import Cursor, Slice
-from forge_widgets.errors import StoreUnavailable
+from forge_widgets.errors import SequenceGap, StoreUnavailable
 from forge_widgets.stores.base import Receipt, Snapshot
 from forge_widgets.stores.sqlite import SqliteStore
 
@@ -52,13 +52,19 @@ class Outbox:
         return str(self.folder)
 
     def put(self, session_id: str, batch: Batch) -> Receipt:
-        """Record a batch here, durably, behind what waits. Raises SequenceGap, StoreUnavailable."""
+        """Record a batch here, durably, behind what waits. Raises StoreUnavailable."""
         try:
             self._label()
             self._note_producer(session_id, batch.producer)
         except OSError as error:
             raise StoreUnavailable(self._store.url, error.strerror or str(error)) from error
-        return self._store.append(session_id, batch)
+        try:
+            return self._store.append(session_id, batch)
+        except SequenceGap as gap:
+            # What lies between was delivered without us, and so has what this log remembers: it begins anew.
+            if not self._forget(session_id):
+                raise StoreUnavailable(self._store.url, str(gap)) from gap
+            return self._store.append(session_id, batch)
 
     def waiting(self, session_id: str) -> int:
         """Count the events and rows of a session that wait. Raises StoreUnavailable, StoreDamaged."""
@@ -113,6 +119,13 @@ class Outbox:
     def _batch(self, session_id: str, run: list[Record]) -> Batch:
         producer = self._noted_producer(session_id, run[0].producer)
         return Batch(producer=producer, sequence=run[0].sequence, bodies=[record.body for record in run])
+
+    def _forget(self, session_id: str) -> bool:
+        """Delete the log of a session of which nothing waits; False where something does."""
+        found = self._store.read(session_id, _BEYOND, 1)
+        return found is None or (
+            found.top < found.floor and self._store.delete(session_id, only_at=Cursor(found.epoch, found.top))
+        )
 
     def _label(self) -> None:
         """Write down whom this is for, so that it can be delivered by who finds it."""

@@ -75,15 +75,16 @@ class Relay:
         alone with steps, and else what both stores raise.
         """
         self._own.add(session_id)
-        self._heed_limit(batch)
-        if self._outbox.waiting(session_id) and not self._delivered(session_id, SLICE_S):
-            return self.keep(session_id, batch)
-        if self._is_away():
-            return self.keep(session_id, batch)
         try:
+            self._heed_limit(batch)
+            if not self._delivered(session_id, SLICE_S) or self._is_away():
+                return self.keep(session_id, batch)
             receipt = self._remote.append(session_id, batch)
         except RateLimited as limited:
-            raise self._limited(limited) from None
+            self._limited_until = time.monotonic() + limited.retry_after_s
+            if has_steps(batch):
+                raise
+            return self.keep(session_id, batch)  # an event does not wait in memory
         except StoreUnavailable as error:
             self._lost_sight(error)
             return self.keep(session_id, batch)
@@ -170,7 +171,9 @@ class Relay:
         return self._failures > 0 and time.monotonic() < self._next_try
 
     def _lost_sight(self, error: StoreUnavailable) -> None:
-        """Leave the remote alone for a while; say so once."""
+        """Leave the remote alone for a while; say so once. Raises what is the outbox's trouble, not the remote's."""
+        if error.url != self.url:
+            raise error
         self._failures += 1
         self._refused = isinstance(error, Refused)
         pause = min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(self._failures - 1, 10)) * random.uniform(0.5, 1.0)
@@ -190,25 +193,26 @@ class Relay:
 
     def _heed_limit(self, batch: Batch) -> None:
         left = self._limited_until - time.monotonic()
-        if left > 0 and any(not isinstance(body, Event) or body.event_type == "step_update" for body in batch.bodies):
+        if left > 0 and has_steps(batch):
             raise RateLimited(self.url, left)
-
-    def _limited(self, limited: RateLimited) -> RateLimited:
-        self._limited_until = time.monotonic() + limited.retry_after_s
-        return limited
 
     # --- the outbox -----------------------------------------------------------------------------------------
 
     def _delivered(self, session_id: str, seconds: float) -> bool:
         """Deliver what waits of a session, if the remote is to be asked now; True once nothing waits. Raises RateLimited."""
-        if self._is_away():
-            return False
         try:
+            if not self._outbox.waiting(session_id):
+                return True
+            if self._is_away():
+                return False
             done = deliver(self._outbox, self._remote, session_id, seconds)
-        except RateLimited as limited:
-            raise self._limited(limited) from None
+        except RateLimited:
+            raise
         except StoreUnavailable as error:
             self._lost_sight(error)
+            return False
+        except StoreDamaged as damage:  # the next append here sets it aside
+            _log.warning("what waits in %s can't be read: %s", self._outbox.shown, damage)
             return False
         self._note(session_id, done)
         return done.complete
@@ -224,9 +228,8 @@ class Relay:
 
     def _left_after(self, session_id: str) -> int:
         """Deliver a session within a moment; return what is left of it."""
-        if self._outbox.waiting(session_id):
-            with suppress(RateLimited):
-                self._delivered(session_id, CLOSE_S)
+        with suppress(RateLimited):
+            self._delivered(session_id, CLOSE_S)
         return self._outbox.waiting(session_id)
 
     def _deliver_leftovers(self) -> None:
@@ -242,7 +245,7 @@ class Relay:
                     self._leftovers_due = 0.0  # there may be more: at the next beat
                     return
         except RateLimited as limited:
-            self._limited(limited)
+            self._limited_until = time.monotonic() + limited.retry_after_s
         except (StoreUnavailable, StoreDamaged) as error:  # tried again after a while; our own go on
             _log.warning("what others left in %s is not delivered: %s", self._outbox.shown, error)
 
@@ -260,3 +263,8 @@ class Relay:
         return replace(
             heartbeat, attempt=attempt, unsaved=heartbeat.unsaved + waiting, reason=heartbeat.reason or reason
         )
+
+
+def has_steps(batch: Batch) -> bool:
+    """Say whether there are steps in a batch, which may be asked to wait: a lifecycle event never is."""
+    return any(not isinstance(body, Event) or body.event_type == "step_update" for body in batch.bodies)

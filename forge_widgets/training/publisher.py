@@ -148,7 +148,8 @@ class Publisher:
 
     def _retry_pause(self) -> float:
         """Return how long a store that has failed is left alone: never beyond the moment at which closing gives up."""
-        pause = self._retry_after_s or RETRY_S[min(self._failures, len(RETRY_S)) - 1]
+        # Never longer than a beat: who waits for a server lives.
+        pause = min(self._retry_after_s, BEAT_INTERVAL_S) or RETRY_S[min(self._failures, len(RETRY_S)) - 1]
         return pause if self._closing_by is None else min(pause, self._closing_by - time.monotonic())
 
     def _step(self) -> bool:
