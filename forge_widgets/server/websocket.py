@@ -76,7 +76,8 @@ class SocketHandler(PacedSocket):
                 self.join(self.session_id)
         except InvalidInput as error:
             await self.send(_error_message(error))
-            if self.get_query_argument("protocol", ""):
+            # Not decoded again: that may be what can't be done. An error that leaves here leaves the socket behind.
+            if self.request.query_arguments.get("protocol"):
                 self.close(answer_of(error).close_code)
 
     async def on_message(self, message: str | bytes) -> None:
