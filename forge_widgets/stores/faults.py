@@ -21,8 +21,13 @@ _DAMAGED = (
     apsw.MismatchError,
     apsw.ConstraintError,
     msgspec.DecodeError,
+    UnicodeDecodeError,
     InvalidInput,
 )
+
+# What SQLite says of statements, although it is the file that is not as we made it: a table or column that is gone, a
+# header of another format.
+_BROKEN_SCHEMA = ("no such ", "unsupported file format")
 
 
 @contextmanager
@@ -35,7 +40,7 @@ def said_as_ours(url: str, path: str) -> Iterator[None]:
     except apsw.Error as error:
         if getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHORT_READ:
             raise StoreDamaged(path, "it is shorter than it was") from error
-        if isinstance(error, apsw.SQLError) and "no such " in str(error):
+        if isinstance(error, apsw.SQLError) and any(sign in str(error) for sign in _BROKEN_SCHEMA):
             raise StoreDamaged(path, _reason(error)) from error
         raise StoreUnavailable(url, _reason(error)) from error
     except ForgeError:

@@ -113,7 +113,7 @@ class Index:
             return {str(stem): _decoder.decode(entry) for stem, entry in rows if isinstance(entry, bytes)}
         except (apsw.BusyError, apsw.LockedError, apsw.CantOpenError) as error:
             _log.debug("index %s not read: %s", self._file, error)
-        except (apsw.Error, msgspec.DecodeError) as error:
+        except (apsw.Error, msgspec.DecodeError, UnicodeDecodeError) as error:
             _log.debug("index %s is made anew: %s", self._file, error)
             with suppress(OSError):
                 self._file.unlink(missing_ok=True)

@@ -118,6 +118,8 @@ def version_of(connection: apsw.Connection, path: str) -> int:
         return 0
     if application != APPLICATION_ID or not isinstance(version, int):
         raise StoreDamaged(path, "it is a database, but not a session of forge-widgets")
+    if version <= 0:
+        raise StoreDamaged(path, "it has tables, and its header says that it has none")
     return version
 
 

@@ -116,10 +116,12 @@ def test_a_session_file_with_other_bytes_is_read_or_said_to_be_damaged(
         opened.truncate(data.draw(st.just(size) | st.integers(0, size), "size"))
     store = open_store(folder)
     try:
-        use(store, "harmed")
+        said = use(store, "harmed")
         assert_untouched(store)
-        after = store.snapshot("harmed")
-        assert after is None or after.state.updated_at >= 0
+        # What is broken is set aside, and training goes on in a new log. Only a file that looks as if a newer release had
+        # made it, or as if it were not to be written to, is left as it is.
+        left = ("a newer forge-widgets made it", "readonly database")
+        assert not [one for one in said if one.startswith("append") and not any(why in one for why in left)]
     finally:
         store.close()
 
