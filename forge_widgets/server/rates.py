@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Literal
 
 from tornado.web import RequestHandler
 
@@ -20,6 +21,9 @@ MAX_CLIENTS = 10_000
 
 MAX_DEBT_S = 30.0
 """Seconds of its rate that a client can owe at most, however much it sent at once."""
+
+
+Unit = Literal["rows", "requests"]
 
 
 class Bucket:
@@ -48,35 +52,37 @@ class PublishRates:
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits = limits
         self._clock = clock
-        # By client, the one that asked last at the end: for rows, and for requests.
-        self._buckets: OrderedDict[str, tuple[Bucket | None, Bucket | None]] = OrderedDict()
+        # By client, the one that asked last at the end.
+        self._clients: OrderedDict[str, list[tuple[Unit, Bucket]]] = OrderedDict()
 
-    def let_in(self, client: str, count: int, *, steps: bool) -> None:
+    def let_in(self, client: str, rows: int, *, steps: bool) -> None:
         """Count rows and events that a client is about to record in one request.
 
         Raises RateLimited where there are ``steps`` among them, and counts nothing then.
         """
-        rows, requests = self._of(client)
-        now = self._clock()
-        waits = [bucket.wait_s(now) for bucket in (rows, requests) if bucket is not None]
-        if steps and waits and max(waits) > 0:
-            raise RateLimited("this server", max(waits))
-        if rows is not None:
-            rows.take(count)
-        if requests is not None:
-            requests.take(1)
+        now, buckets = self._clock(), self._of(client)
+        wait_s = max((bucket.wait_s(now) for _, bucket in buckets), default=0.0)
+        if steps and wait_s > 0:
+            raise RateLimited("this server", wait_s)
+        for unit, bucket in buckets:
+            bucket.take(rows if unit == "rows" else 1)
 
-    def _of(self, client: str) -> tuple[Bucket | None, Bucket | None]:
-        limits, now = self._limits, self._clock()
-        if client not in self._buckets:
-            self._buckets[client] = tuple(  # type: ignore[assignment]
-                None if per_s is None else Bucket(per_s, limits.publish_burst_s, now)
-                for per_s in (limits.publish_rows_per_s, limits.publish_requests_per_s)
-            )
-        self._buckets.move_to_end(client)
-        if len(self._buckets) > MAX_CLIENTS:
-            self._buckets.popitem(last=False)
-        return self._buckets[client]
+    def _of(self, client: str) -> list[tuple[Unit, Bucket]]:
+        limits = self._limits
+        if client not in self._clients:
+            rates: list[tuple[Unit, float | None]] = [
+                ("rows", limits.publish_rows_per_s),
+                ("requests", limits.publish_requests_per_s),
+            ]
+            self._clients[client] = [
+                (unit, Bucket(per_s, limits.publish_burst_s, self._clock()))
+                for unit, per_s in rates
+                if per_s is not None
+            ]
+        self._clients.move_to_end(client)
+        if len(self._clients) > MAX_CLIENTS:
+            self._clients.popitem(last=False)
+        return self._clients[client]
 
 
 def client_of(handler: RequestHandler) -> str:
