@@ -1,24 +1,29 @@
 """Whatever happens between producers, a store, its readers and their viewers, in any order: nothing is lost or repeated.
 
-Producers repeat, skip and die; readers start again; viewers come late, lose frames, get them twice, change readers, and
-wait in the middle of it. After each step every viewer holds an unbroken run of offsets from its snapshot on, and the fold
-of what it holds is the fold of the log.
+Producers repeat, skip and die; readers start again; logs are trimmed; viewers come late, lose frames, get them twice,
+change readers and transports, take little at once, and wait in the middle of it. After each step every viewer holds an
+unbroken run of offsets from its key frame on and was told of every lifecycle event, the fold of what it holds is the fold
+of the log, and so is the fold of what is kept on the state before the floor.
 """
 
 from __future__ import annotations
+
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
-from msgspec.structs import replace
 
 from forge_widgets.core.events import Batch, Body, Event, Producer, Record, length
 from forge_widgets.core.state import State, fold_all
-from forge_widgets.core.steps import StepBlock, block_of
-from forge_widgets.core.subscription import Cursor, Frame, SessionLog
+from forge_widgets.core.steps import block_of
+from forge_widgets.core.subscription import FINE, Cursor, Detail, Frame, SessionLog
 from forge_widgets.errors import SequenceGap
+from forge_widgets.stores.base import Store
 from forge_widgets.stores.memory import MemoryStore
+from forge_widgets.stores.sqlite import SqliteStore
 
 SIZES = st.lists(st.integers(0, 5), min_size=1, max_size=4)
 
@@ -44,26 +49,42 @@ class Viewer:
         self.reader = reader
         self.cursor: Cursor | None = None
         self.state = State()
-        # The offset of its newest snapshot, and each offset that it applied since.
+        # How much it takes at once.
+        self.detail = FINE
+        # The offset of its newest key frame, and each offset that it applied since.
         self.base = 0
         self.applied: list[int] = []
+        # The offset that it began at, or where something was lost to it, and each lifecycle event that it was told of since.
+        self.since = 0
+        self.events: list[int] = []
 
     def apply(self, frame: Frame) -> None:
+        known = self.cursor
+        if known is not None and frame.epoch == known.epoch and frame.last <= known.offset:
+            return  # the view never goes back
         if frame.key:
+            if known is None or not (frame.coalesced or frame.records):
+                self.since, self.events = frame.last, []
+            else:
+                self.events += [record.offset for record in frame.records if record.offset > known.offset]
             self.base, self.applied, self.state = frame.last, [], frame.state
-        elif self.cursor is not None and frame.epoch == self.cursor.epoch and frame.first <= self.cursor.offset + 1:
-            if frame.last <= self.cursor.offset:
-                return
-            news = [record for record in frame.records if record.last > self.cursor.offset]
-            self.applied += [
-                offset
-                for record in news
-                for offset in range(max(record.offset, self.cursor.offset + 1), record.last + 1)
-            ]
+        elif known is not None and frame.epoch == known.epoch and frame.first <= known.offset + 1:
+            news = [record.after(known.offset) for record in frame.records if record.last > known.offset]
+            self.applied += [offset for record in news for offset in range(record.offset, record.last + 1)]
+            self.events += [record.offset for record in news if isinstance(record.body, Event)]
             self.state = fold_all(self.state, news)
         else:
             return  # a hole: it asks again from its cursor
         self.cursor = Cursor(frame.epoch, frame.last)
+
+
+class Lane:
+    """A transport that delivers to a viewer: what it sent last is what it goes on from, in order, whatever others do."""
+
+    def __init__(self, reader: SessionLog, viewer: Viewer) -> None:
+        self.reader = reader
+        self.cursor = viewer.cursor
+        self.on_the_way: list[Frame] = []
 
 
 class Stream(RuleBasedStateMachine):
@@ -72,12 +93,18 @@ class Stream(RuleBasedStateMachine):
     writers: Bundle[Writer] = Bundle("writers")
     viewers: Bundle[Viewer] = Bundle("viewers")
 
+    def opened(self) -> Store:
+        """Give an empty store."""
+        return MemoryStore("machine")
+
     @initialize(target=viewers)
     def begin(self) -> Viewer:
-        self.store = MemoryStore("machine")
+        self.store = self.opened()
         self.readers = [SessionLog("s"), SessionLog("s")]
-        # How many offsets were acknowledged.
+        # How many offsets were acknowledged, all records that were, and the oldest offset that is kept.
         self.acknowledged = 0
+        self.records: list[Record] = []
+        self.floor = 1
         self.clock = 0.0
         self.watching: list[Viewer] = [Viewer(self.readers[0])]
         self.names = 0
@@ -161,15 +188,55 @@ class Stream(RuleBasedStateMachine):
         self._publish(writer, self._bodies(sizes))
         newer = self._frame(viewer)
         for frame in (newer, older):
-            # An older key frame of the same log never moves a view backwards.
-            behind = frame is not None and viewer.cursor is not None and frame.last < viewer.cursor.offset
-            if frame is not None and not (frame.key and behind):
+            if frame is not None:
                 viewer.apply(frame)
+
+    @rule(viewer=viewers, writer=writers, sizes=SIZES, turns=st.lists(st.integers(0, 3), min_size=1, max_size=12))
+    def switch_transport(self, viewer: Viewer, writer: Writer, sizes: list[int], turns: list[int]) -> None:
+        """Make before break: two transports send, each in its order, and what they send comes in any order of the two."""
+        other = self.readers[viewer.reader is self.readers[0]]
+        lanes = (Lane(viewer.reader, viewer), Lane(other, viewer))
+        for turn in turns:
+            lane = lanes[turn % 2]
+            if turn < 2:
+                self._publish(writer, self._bodies(sizes[:1]))
+                frame = self._frame_of(lane.reader, lane.cursor, viewer.detail)
+                if frame is not None:
+                    lane.cursor = Cursor(frame.epoch, frame.last)
+                    lane.on_the_way.append(frame)
+            elif lane.on_the_way:
+                viewer.apply(lane.on_the_way.pop(0))
+        for frame in lanes[1].on_the_way:  # what the old one still had on the way is lost with it
+            viewer.apply(frame)
+        viewer.reader = other
+
+    @rule(viewer=viewers, rows=st.integers(1, 12))
+    def slow_down(self, viewer: Viewer, rows: int) -> None:
+        """Its link takes little at once from now on: what is more comes coalesced."""
+        viewer.detail = Detail(rows=rows, points=8, opening=8)
+
+    @rule(viewer=viewers)
+    def speed_up(self, viewer: Viewer) -> None:
+        viewer.detail = FINE
+
+    @rule(kept=st.integers(0, 30))
+    def trim(self, kept: int) -> None:
+        """The oldest records are dropped, perhaps all, perhaps past cursors and readers, perhaps in the middle of a block."""
+        if self.store.trim("s", self.acknowledged - kept) is not None:
+            self.floor = max(self.floor, self.acknowledged - kept + 1)
 
     @rule(viewer=viewers)
     def change_reader(self, viewer: Viewer) -> None:
         """It goes on at another server, which has its own view of the same log."""
         viewer.reader = self.readers[viewer.reader is self.readers[0]]
+
+    @rule(viewer=viewers, writer=writers, sizes=SIZES, kept=st.integers(0, 4))
+    def trim_past(self, viewer: Viewer, writer: Writer, sizes: list[int], kept: int) -> None:
+        """Its server is killed, training goes on, the log is trimmed past its cursor, and a new server reads what is left."""
+        self._publish(writer, self._bodies(sizes))
+        self.trim(kept)
+        self.restart_reader(self.readers.index(viewer.reader))
+        self._deliver(viewer, 1)
 
     @rule(viewer=viewers, back=st.integers(1, 8))
     def go_back(self, viewer: Viewer, back: int) -> None:
@@ -178,7 +245,8 @@ class Stream(RuleBasedStateMachine):
             at = max(viewer.base, viewer.cursor.offset - back)
             viewer.cursor = Cursor(viewer.cursor.epoch, at)
             viewer.applied = [offset for offset in viewer.applied if offset <= at]
-            viewer.state = fold_all(State(), up_to(self._records(), at))
+            viewer.events = [offset for offset in viewer.events if offset <= at]
+            viewer.state = self._fold(at)
 
     @rule(viewer=consumes(viewers))
     def leave(self, viewer: Viewer) -> None:
@@ -186,13 +254,26 @@ class Stream(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_lost_or_repeated(self) -> None:
-        records = self._records()
-        offsets = [offset for record in records for offset in range(record.offset, record.last + 1)]
+        offsets = [offset for record in self.records for offset in range(record.offset, record.last + 1)]
         assert offsets == list(range(1, self.acknowledged + 1))
         for viewer in self.watching:
             at = 0 if viewer.cursor is None else viewer.cursor.offset
             assert viewer.applied == list(range(viewer.base + 1, at + 1))
-            assert viewer.state == fold_all(State(), up_to(records, at))
+            assert viewer.state == self._fold(at)
+            happened = [one.offset for one in self.records if isinstance(one.body, Event)]
+            assert viewer.events == [offset for offset in happened if viewer.since < offset <= at]
+
+    @invariant()
+    def the_log_is_what_was_acknowledged_from_its_floor_on(self) -> None:
+        read, snapshot = self.store.read("s", 0), self.store.snapshot("s")
+        if read is None or snapshot is None:
+            assert not self.records
+            return
+        assert (read.floor, read.top) == (self.floor, self.acknowledged)
+        kept = [record.after(self.floor - 1) for record in self.records if record.last >= self.floor]
+        assert list(read.records) == kept
+        assert read.base == self._fold(self.floor - 1)
+        assert fold_all(read.base, read.records) == snapshot.state == self._fold(self.acknowledged)
 
     def teardown(self) -> None:
         """Let everything heal: every viewer ends with the newest state, and then has nothing more to get."""
@@ -203,6 +284,8 @@ class Stream(RuleBasedStateMachine):
                     break
             snapshot = self.store.snapshot("s")
             assert viewer.state == (State() if snapshot is None else snapshot.state)
+        if hasattr(self, "store"):
+            self.store.close()
 
     def _deliver(self, viewer: Viewer, times: int) -> None:
         frame = self._frame(viewer)
@@ -231,34 +314,58 @@ class Stream(RuleBasedStateMachine):
         count = sum(map(length, batch.bodies))
         writer.last = batch
         writer.next += count
+        read = self.store.read("s", self.acknowledged)
+        assert read is not None
+        self.records += [record for record in read.records if record.offset > self.acknowledged]
         self.acknowledged += count
 
     def _frame(self, viewer: Viewer) -> Frame | None:
         """Let a viewer's reader read what there is, and ask it for what comes after the viewer's cursor."""
+        return self._frame_of(viewer.reader, viewer.cursor, viewer.detail)
+
+    def _frame_of(self, reader: SessionLog, cursor: Cursor | None, detail: Detail) -> Frame | None:
         # What the reader has already comes again at times: reads may overlap.
-        read = self.store.read("s", max(0, viewer.reader.top - 2))
+        read = self.store.read("s", max(0, reader.top - 2))
         if read is not None:
-            viewer.reader.apply(read)
-        frame = viewer.reader.frame(viewer.cursor)
-        if frame is not None and not frame.key:
-            assert viewer.cursor is not None
-            assert frame.first == viewer.cursor.offset + 1
+            reader.apply(read)
+        frame = reader.frame(cursor, detail)
+        if frame is None:
+            return None
+        if not frame.key:
+            assert cursor is not None
+            assert frame.first == cursor.offset + 1
+            assert frame.last - cursor.offset <= detail.rows
             told = [offset for record in frame.records for offset in range(record.offset, record.last + 1)]
             assert told == list(range(frame.first, frame.last + 1))
+        if not frame.recovered:
+            assert cursor is not None
+            assert cursor.epoch != frame.epoch or cursor.offset + 1 < self.floor, "what is kept was not gone on from"
+        before = self._fold(self.floor - 1)
+        assert frame.trimmed <= (before.rows if before.attempt == frame.state.attempt else 0)
         return frame
 
-    def _records(self) -> list[Record]:
-        read = self.store.read("s", 0)
-        return [] if read is None else list(read.records)
+    def _fold(self, offset: int) -> State:
+        """Fold everything that was acknowledged up to an offset, trimmed or not."""
+        return fold_all(State(), (record.up_to(offset) for record in self.records if record.offset <= offset))
 
 
-def up_to(records: list[Record], offset: int) -> list[Record]:
-    """Return what of the records lies at or before an offset, the part of a block that does."""
-    kept = [record for record in records if record.offset <= offset]
-    if kept and kept[-1].last > offset and isinstance(kept[-1].body, StepBlock):
-        kept[-1] = replace(kept[-1], body=kept[-1].body.slice(0, offset - kept[-1].offset + 1))
-    return kept
+class StreamOnDisk(Stream):
+    """The same over files."""
+
+    def opened(self) -> Store:
+        """Give an empty store in a folder of its own."""
+        self.folder = tempfile.TemporaryDirectory()
+        return SqliteStore(Path(self.folder.name))
+
+    def teardown(self) -> None:
+        """Heal, and leave nothing behind."""
+        super().teardown()
+        if hasattr(self, "folder"):
+            self.folder.cleanup()
 
 
 TestStream = pytest.mark.slow(Stream.TestCase)
 TestStream.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
+
+TestStreamOnDisk = pytest.mark.slow(StreamOnDisk.TestCase)
+TestStreamOnDisk.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
