@@ -116,8 +116,31 @@ class JupyterServer:
 
     def get(self, path: str) -> Any:
         """Ask the server for JSON."""
-        request = urllib.request.Request(self.url + path, headers={"Authorization": f"token {self.token}"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        return self._ask(path)
+
+    def start_kernel(self) -> str:
+        """Start a kernel that belongs to no notebook and return its id."""
+        kernel: str = self._ask("api/kernels", b"{}")["id"]
+        return kernel
+
+    def disable_server_extension(self) -> None:
+        """Let the server start without our handlers, as ``jupyter server extension disable forge_widgets`` does."""
+        config = {"ServerApp": {"jpserver_extensions": {"forge_widgets": False}}}
+        self._configure("jupyter_server_config.json", config)
+
+    def disable_lab_extension(self) -> None:
+        """Let pages start without our plugins, as ``jupyter labextension disable forge-widgets`` does."""
+        self._configure("labconfig/page_config.json", {"disabledExtensions": {"forge-widgets": True}})
+
+    def _configure(self, name: str, config: dict[str, Any]) -> None:
+        path = Path(self.environment()["JUPYTER_CONFIG_DIR"]) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(config))
+
+    def _ask(self, path: str, body: bytes | None = None) -> Any:
+        headers = {"Authorization": f"token {self.token}", "Content-Type": "application/json"}
+        request = urllib.request.Request(self.url + path, body, headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
 
     def write_notebook(self, name: str, *cells: str) -> Path:

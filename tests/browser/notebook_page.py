@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Error, Locator, Page, expect
+from playwright.sync_api import ConsoleMessage, Error, Locator, Page, expect
 
 from tests.browser.jupyter import JupyterServer
 
@@ -19,10 +19,18 @@ class NotebookPage:
         # What the page has complained of, but for what Notebook 7.6 throws at its own start without any extension.
         self.errors: list[str] = []
         page.on("pageerror", self._note)
+        page.on("console", self._note_said)
 
     def _note(self, error: Error) -> None:
         if "reading 'schema'" not in error.message:
             self.errors.append(f"{error.message}\n{error.stack}")
+
+    def _note_said(self, said: ConsoleMessage) -> None:
+        # Not what the browser itself says of a request that failed: no page can keep that from it.
+        ours = "forge" in said.text or "forge" in said.location.get("url", "")
+        browsers = said.text.startswith(("Failed to load resource", "WebSocket connection to"))
+        if said.type in ("error", "warning") and ours and not browsers:
+            self.errors.append(said.text)
 
     @property
     def dashboard(self) -> Locator:
@@ -34,10 +42,10 @@ class NotebookPage:
         """The first Plotly chart of the notebook."""
         return self.page.locator(".jp-NotebookPanel .js-plotly-plot").first
 
-    def open(self, server: JupyterServer, notebook: str, *, kernel: bool = True) -> None:
+    def open(self, server: JupyterServer, notebook: str, *, kernel: bool = True, workspace: str = "") -> None:
         """Open a notebook and wait for its kernel (or open it without one)."""
         # A workspace of its own: the lab would else open again what was open before.
-        workspace = notebook.removesuffix(".ipynb")
+        workspace = workspace or notebook.removesuffix(".ipynb")
         where = f"lab/workspaces/{workspace}/tree/{notebook}" if server.kind == "lab" else f"notebooks/{notebook}"
         self.page.goto(f"{server.url}{where}?token={server.token}")
         self.page.wait_for_function("() => window.jupyterapp")
