@@ -54,6 +54,12 @@ class Process:
         return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")))
 
     @property
+    def cpu_s(self) -> float:
+        """How many seconds of a core it has used so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
     def open_sockets(self) -> int:
         """How many sockets it has open now."""
         links = [_link(path) for path in Path(f"/proc/{self.pid}/fd").iterdir()]
