@@ -46,6 +46,8 @@ class View:
         self.coarse = False
         self.coalesced = 0
         self.events: list[Record] = []
+        # Step rows of the attempt that the curves of the newest key frame lacked, since they were trimmed from the log.
+        self.trimmed = 0
         # When something was applied last (monotonic seconds).
         self.applied_at = 0.0
 
@@ -72,6 +74,7 @@ class View:
             if epoch == frame["epoch"] and frame["to"] <= self.offset and not refines:
                 return "dropped"
             self.coarse = frame.get("coarse", False)
+            self.trimmed = frame.get("trimmed", 0)
             self.coalesced += frame.get("coalesced", 0)
             self.events += [record_of(message) for message in frame.get("events", ())]
             self.state = state_of(frame["state"])
@@ -103,6 +106,8 @@ class View:
                 sequence=record.sequence + skip,
                 body=record.body.slice(skip),
             )
+        if record.attempt > self.state.attempt:
+            self.coarse = False
         self.state = fold(self.state, record)
         self.chapters[-1].records.append(record)
         self.offset = record.last

@@ -1,6 +1,7 @@
 // The messages of docs/PROTOCOL.md as typed unions, parsed once where they come in: what can't be understood is null,
 // fields that are not named here are passed over. Pure; called by the adapters.
 import { fields, finite, flag, list, Malformed, number, optional, text } from './json';
+import { lastOffset } from './records';
 import type { Column, EventType, LogRecord, Rows, Status, TrainingEvent } from './records';
 import type { LinePoints } from './series';
 import type { Metric, Model, Pace, Phase, Stamp, State } from './state';
@@ -165,7 +166,7 @@ function frame(read: Fields): Frame {
     to: finite(read.get('to'), 'to'),
   };
   if (!flag(read.get('key'), 'key')) {
-    return { ...range, key: false, records: list(read.get('records'), 'records').map(record) };
+    return { ...range, key: false, records: recordsOf(range, list(read.get('records'), 'records').map(record)) };
   }
   return {
     ...range,
@@ -175,6 +176,17 @@ function frame(read: Fields): Frame {
     state: state(fields(read.get('state'), 'state')),
     series: list(read.get('series'), 'series').map(linePoints),
   };
+}
+
+/** Return records that are all of a range and nothing else: a viewer goes by what a frame says of itself. */
+function recordsOf({ from, to }: { from: number; to: number }, records: readonly LogRecord[]): readonly LogRecord[] {
+  let next = from;
+  for (const each of records) {
+    if (each.offset !== next) throw new Malformed('records leave something out');
+    next = lastOffset(each) + 1;
+  }
+  if (from < 1 || next !== to + 1) throw new Malformed('records are not those of the range');
+  return records;
 }
 
 function state(read: Fields): State {

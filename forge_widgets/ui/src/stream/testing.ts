@@ -82,7 +82,12 @@ export function parsedDelta(message: Json): DeltaFrame {
 
 /** Parse records as a delta frame carries them. */
 export function parsedRecords(records: unknown): readonly LogRecord[] {
-  return parsedDelta({ type: 'frame', epoch: 'e', from: 1, to: 1, key: false, records }).records;
+  return (records as Json[]).flatMap((record) => {
+    const from = record['offset'] as number;
+    const { timestamps = [0] } = (record['rows'] ?? {}) as { timestamps?: number[] };
+    const to = from + timestamps.length - 1;
+    return parsedDelta({ type: 'frame', epoch: 'e', from, to, key: false, records: [record] }).records;
+  });
 }
 
 export function parsedState(state: unknown): State {
