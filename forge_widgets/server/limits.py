@@ -106,8 +106,9 @@ class Limits(Struct, frozen=True, kw_only=True):
             least=0.1,
         ),
     ] = 10.0
-    # Seconds between native pings, and how long a pong may take (never longer than the interval).
-    ping_s: float = 20.0
+    # Seconds between native pings, and how long a pong may take (never longer than the interval). Five seconds later, which
+    # tornado waits for a farewell, a dead connection is freed.
+    ping_s: float = 15.0
     pong_s: float = 15.0
     recheck_s: Annotated[
         float,
