@@ -148,7 +148,12 @@ class Proxy:
             await self._loop.sock_connect(server, ("127.0.0.1", self._target))
         except OSError:
             _end(client, reset=True)
+            server.close()
             return
+        except asyncio.CancelledError:  # refused from now on, just when somebody came
+            _end(client, reset=True)
+            server.close()
+            raise
         link = _Link(client, server)
         self._links.add(link)
         for way, source, sink in ((self.up, client, server), (self.down, server, client)):
