@@ -136,6 +136,11 @@ class Browser(View):
             f"{len(self.chapters)} chapters, {self.holes} holes, {self.dropped} dropped, wrong: {self.wrong[:3]}"
         )
 
+    @property
+    def always_recovered(self) -> bool:
+        """True where its cursor was honoured each time, and where it does not show a gap."""
+        return all(chapter.recovered for chapter in self.chapters) and not self.view["gap"]
+
     def until(self, condition: Callable[[], object], what: str, timeout_s: float = 20.0) -> None:
         """Wait until a condition holds; fail at the deadline, or where something was wrong by then."""
         super().until(condition, what, timeout_s)
