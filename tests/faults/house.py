@@ -207,8 +207,12 @@ class House:
         session_id: str = "s",
         viewers: Sequence[View] | None = None,
         before: tuple[Slice, ...] = (),
+        said: Sequence[Acknowledged] = (),
     ) -> Slice:
-        """Wait until the session's viewers stand where its log stands, end them, and let the checker judge."""
+        """Wait until the session's viewers stand where its log stands, end them, and let the checker judge.
+
+        ``said`` is what was acknowledged to others than the trainings.
+        """
         everybody = [*self._viewers, *self._pages]
         watching = [v for v in everybody if v.session_id == session_id] if viewers is None else viewers
         store = open_store(self.folder)
@@ -220,7 +224,7 @@ class House:
             curves = [viewer.report()["series"] for viewer in watching if isinstance(viewer, Browser)]
             for viewer in watching:
                 viewer.close()
-            acknowledged = [ack for training in trainings for ack in training.acknowledged]
+            acknowledged = [*said, *(ack for training in trainings for ack in training.acknowledged)]
             log = check(store, session_id, acknowledged, watching, before=before)
             for lines in curves:
                 check_curves(lines, log)
