@@ -9,6 +9,7 @@ import math
 import re
 from typing import Any
 
+from tornado.http1connection import HTTP1Connection
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from forge_widgets.core.wire import encode
@@ -106,6 +107,8 @@ class BodyHandler(ForgeHandler):
         prepared = super().prepare()
         if prepared is not None:
             await prepared
+        if isinstance(self.request.connection, HTTP1Connection):
+            self.request.connection.set_body_timeout(self.context.limits.body_s)
         announced = self.request.headers.get("Content-Length", "0")
         self._refuse_beyond_limit(int(announced[:19]) if announced.isdecimal() else 0)
 

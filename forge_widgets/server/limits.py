@@ -92,6 +92,9 @@ class Limits(Struct, frozen=True, kw_only=True):
             least=1_000_000,
         ),
     ] = None
+    # Seconds that a connection may say nothing, or take for a request's headers; and that a body may take.
+    idle_s: float = 120.0
+    body_s: float = 60.0
     # Seconds between looks at what the sessions take.
     upkeep_s: float = 60.0
 

@@ -34,6 +34,7 @@ from forge_widgets.stores import Store
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8001
 
+_LARGER = 4
 _UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 
 
@@ -153,6 +154,18 @@ def create_standalone_app(context: ServerContext, access: Access) -> Application
     )
 
 
+def create_server(context: ServerContext, access: Access) -> HTTPServer:
+    """Make the server of the application: one that waits for nobody for ever, and keeps no large body of anybody."""
+    limits = context.limits
+    return HTTPServer(
+        create_standalone_app(context, access),
+        idle_connection_timeout=limits.idle_s,
+        body_timeout=limits.body_s,
+        # Routes that take a body refuse it by themselves and say so; of any other one that comes is kept until it is whole.
+        max_body_size=_LARGER * limits.max_body_bytes,
+    )
+
+
 def serve(
     store_url: str | os.PathLike[str] | Store | None = None,
     *,
@@ -204,7 +217,7 @@ async def _serve(
 ) -> None:
     context = open_context(store_url, limits=limits)
     try:
-        server = HTTPServer(create_standalone_app(context, access))
+        server = create_server(context, access)
         sockets = _bind(host, port)
         server.add_sockets(sockets)
         stopped = asyncio.Event()

@@ -106,10 +106,14 @@ def say(*words: object) -> None:
 
 
 def limits() -> Limits:
-    """Return the periods, and the rate that FORGE_FAULTS_ROWS_PER_S lets a training in with: by default any."""
+    """Return the periods, how long FORGE_FAULTS_PATIENCE_S waits for a client that trickles, and the rate that
+    FORGE_FAULTS_ROWS_PER_S lets a training in with: by default any."""
     rate = os.environ.get("FORGE_FAULTS_ROWS_PER_S")
     periods = Limits() if os.environ.get("FORGE_FAULTS_PERIODS") == "real" else SCALED
     rows_per_s = None if rate is None else float(rate)
+    patience_s = os.environ.get("FORGE_FAULTS_PATIENCE_S")
+    if patience_s is not None:
+        periods = replace(periods, idle_s=float(patience_s), body_s=float(patience_s))
     return replace(periods, publish_rows_per_s=rows_per_s, publish_requests_per_s=None, publish_burst_s=1.0)
 
 

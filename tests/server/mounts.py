@@ -26,7 +26,7 @@ from forge_widgets.server.app import close_context, open_context
 from forge_widgets.server.context import ServerContext
 from forge_widgets.server.extension import ForgeWidgetsExtension
 from forge_widgets.server.limits import Limits
-from forge_widgets.server.standalone import create_standalone_app
+from forge_widgets.server.standalone import create_server
 from forge_widgets.stores import Receipt, Store
 
 TOKEN = "a-token-of-the-tests"
@@ -163,7 +163,7 @@ def standalone(
     async def start() -> tuple[HTTPServer, ServerContext, int]:
         context = open_context(store, limits=limits or Limits(heartbeat_s=0.5))
         socket, port = bind_unused_port()
-        server = HTTPServer(create_standalone_app(context, access or Access(token=TOKEN)))
+        server = create_server(context, access or Access(token=TOKEN))
         server.add_socket(socket)
         return server, context, port
 
