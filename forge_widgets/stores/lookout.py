@@ -6,12 +6,12 @@ once. Judges by core.liveness alone; may be called from any thread, and holds no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
 from forge_widgets.core.events import Batch, Producer
-from forge_widgets.core.liveness import Arrears, ProcessAlive, arrears, connection_lost, lost_producer
+from forge_widgets.core.liveness import Arrears, Heartbeat, ProcessAlive, arrears, connection_lost, lost_producer
 from forge_widgets.core.state import State
 from forge_widgets.stores.base import Store
 
@@ -33,9 +33,14 @@ class Lookout(Struct, frozen=True, kw_only=True):
         """
         heartbeats = self.store.heartbeats(session_id)
         now = self.clock()
-        lost = lost_producer(state, heartbeats, now, self.process_alive) if judge else None
-        if lost is not None:
-            self.store.append(
-                session_id, Batch(producer=self.producer, sequence=0, bodies=[connection_lost(lost, now)])
-            )
+        if judge and lost_producer(state, heartbeats, now, self.process_alive) is not None:
+            self._record(session_id, heartbeats, now)
         return arrears(heartbeats, state.attempt)
+
+    def _record(self, session_id: str, heartbeats: Sequence[Heartbeat], now: float) -> None:
+        """Record the loss, unless the log says meanwhile that the training has ended: a state is older than what was heard."""
+        snapshot = self.store.snapshot(session_id)
+        lost = None if snapshot is None else lost_producer(snapshot.state, heartbeats, now, self.process_alive)
+        if lost is not None:
+            batch = Batch(producer=self.producer, sequence=0, bodies=[connection_lost(lost, now)])
+            self.store.append(session_id, batch)
