@@ -7,6 +7,7 @@ import { SessionStream } from './client';
 import type { SessionStreamOptions } from './client';
 import type { StreamSettings } from './settings';
 import { keyMessage, seeded, until } from './testing';
+import type { Json } from './testing';
 import { TestKernel, TestLog, TestServer } from './testserver';
 
 const QUICK: Partial<StreamSettings> = {
@@ -61,6 +62,10 @@ function follow(options: Partial<SessionStreamOptions> = {}): SessionStream {
   streams.push(stream);
   stream.start();
   return stream;
+}
+
+function kernelWelcome(protocol: number): Json {
+  return { type: 'welcome', protocol, storeId: 'store-1', heartbeatSeconds: 10, timestamp: Date.now() / 1000 };
 }
 
 async function reached(stream: SessionStream, transport: string | null, rows: number): Promise<void> {
@@ -170,7 +175,97 @@ describe('over a WebSocket', () => {
   });
 });
 
+describe('deflated messages', () => {
+  it('are asked for, and read in order with those that are text', async () => {
+    server.faults.deflates = true;
+    server.append(3);
+    const stream = follow();
+    await reached(stream, 'websocket', 3);
+    for (let round = 0; round < 30; round += 1) {
+      // A long one takes longer to inflate than a short one that is text.
+      server.faults.deflates = round % 2 === 0;
+      server.append(round % 2 === 0 ? 400 : 1);
+    }
+    await until('all', () => stream.view.state.rows === log.top);
+    expect(stream.view.state).toEqual(log.state);
+    expect(server.count('resume')).toBe(0);
+    expect(server.asked[0]).toContain('encoding=deflate');
+  });
+
+  it('that can’t be inflated end the connection, and the next one goes on', async () => {
+    server.append(1);
+    const stream = follow();
+    await reached(stream, 'websocket', 1);
+    server.sendRaw(Buffer.from([1, 2, 3]));
+    await until('the next', () => server.count('ws') > 1);
+    server.append(2);
+    await until('all', () => stream.view.state.rows === 3);
+  });
+});
+
+describe('a side that speaks another version', () => {
+  it.each([
+    [[2, 3], 'this page is older than the server: reload it'],
+    [[0], 'the server is older than this page: update forge-widgets there'],
+  ])('is left alone, and the view says who is behind (%j)', async (protocols, reason) => {
+    server.faults.protocols = protocols;
+    const stream = follow();
+    await until('offline', () => stream.view.link.offlineSince !== null);
+    expect(stream.view.link.reason).toBe(reason);
+    const asked = server.asked.length;
+    expect(server.asked.every((one) => /^(ws|poll)\?protocol=1(&|$)/.test(one))).toBe(true);
+    await new Promise((later) => setTimeout(later, 300));
+    expect(server.asked.length).toBe(asked);
+  });
+
+  it('may only show by its welcome', async () => {
+    server.faults.protocol = 9;
+    log.append(2);
+    const stream = follow({ comm: kernel });
+    await reached(stream, 'comm', 2);
+    expect(stream.view.link.reason).toBe('this page is older than the server: reload it');
+  });
+
+  it('may be the kernel: nothing of it is shown until another one greets', async () => {
+    log.append(2);
+    const stream = follow({ server: null, comm: kernel, settings: { welcomeTimeoutMs: 60_000 } });
+    kernel.tell(kernelWelcome(9));
+    await until('offline', () => stream.view.link.offlineSince !== null);
+    expect(stream.view.link.reason).toBe('this page is older than the kernel: reload it');
+    const said = kernel.said.length;
+    kernel.pushKey();
+    expect(stream.view.state.rows).toBe(0);
+    expect(kernel.said.length).toBe(said);
+    kernel.tell(kernelWelcome(1));
+    kernel.pushKey();
+    await reached(stream, 'comm', 2);
+  });
+});
+
 describe('by HTTP polling', () => {
+  it('does not come back to a session that was deleted', async () => {
+    server.faults.socketsBlocked = true;
+    server.append(1);
+    const stream = follow({ comm: kernel });
+    await reached(stream, 'http', 1);
+    server.faults.deleted = true;
+    server.append(1);
+    await until('deleted', () => stream.view.deleted);
+    expect(stream.view.link).toMatchObject({ transport: null, reason: 'this session was deleted' });
+  });
+
+  it('begins with few points, and asks for all once the link is known to be a good one', async () => {
+    server.faults = { socketsBlocked: true, coarse: true };
+    server.append(2);
+    const stream = follow();
+    await reached(stream, 'http', 2);
+    await until('a poll for all', () => server.asked.some((asked) => /^poll\?protocol=1(&wait=\d+)?$/.test(asked)));
+    server.append(2);
+    await reached(stream, 'http', 4);
+    expect(server.asked.find((asked) => asked.startsWith('poll'))).toBe('poll?protocol=1&limit=100');
+    expect(server.asked.at(-1)).not.toContain('limit');
+  });
+
   it('takes over where sockets are blocked, and gives back once they are not, without a gap', async () => {
     server.faults.socketsBlocked = true;
     server.append(2);

@@ -4,10 +4,11 @@ import { systemClock } from './clock';
 import type { Clock } from './clock';
 import { CommLane } from './comm';
 import { CursorClient } from './cursor';
+import { DELETED, noCommonProtocol } from './failures';
 import { HttpAdapter } from './http';
 import { ServerLane } from './lane';
-import { PROTOCOL } from './messages';
 import type { Frame, Heartbeat, ServerMessage, Welcome } from './messages';
+import { isSpoken } from './protocol';
 import { DEFAULT_SETTINGS } from './settings';
 import type { StreamSettings } from './settings';
 import { Throttle } from './throttle';
@@ -28,7 +29,6 @@ export interface SessionStreamOptions {
 }
 
 const OTHER_STORE: Failure = { reason: 'this server keeps another store', kind: 'seldom' };
-const OTHER_PROTOCOL: Failure = { reason: 'this server speaks another version of the protocol', kind: 'seldom' };
 const NO_SERVER = 'no server with forge-widgets is known here';
 
 export class SessionStream {
@@ -149,12 +149,14 @@ export class SessionStream {
 
   #greet(lane: Lane, welcome: Welcome): void {
     const { storeId = null } = this.#options;
-    if (lane.transport !== 'comm') {
-      const failure = welcome.protocol !== PROTOCOL ? OTHER_PROTOCOL : OTHER_STORE;
-      if (failure === OTHER_PROTOCOL || (storeId !== null && welcome.storeId !== storeId)) {
-        this.#turnAway(failure);
-        return;
-      }
+    const side = lane.transport === 'comm' ? 'kernel' : 'server';
+    if (!isSpoken(welcome.protocol)) {
+      lane.reject(noCommonProtocol([welcome.protocol], side));
+      return;
+    }
+    if (side === 'server' && storeId !== null && welcome.storeId !== storeId) {
+      this.#turnAway(OTHER_STORE);
+      return;
     }
     this.#clockOffset = welcome.timestamp - this.#clock.now() / 1000;
     if (this.#current === null) this.#promote(lane);
@@ -244,7 +246,7 @@ export class SessionStream {
   }
 
   #link(): Link {
-    if (this.#deleted) return { transport: null, reason: 'this session was deleted', offlineSince: this.#lostAt };
+    if (this.#deleted) return { transport: null, reason: DELETED.reason, offlineSince: this.#lostAt };
     const reasons = this.#lanes.map((lane) => lane.reason);
     const current = this.#current;
     if (current !== null) {

@@ -13,6 +13,8 @@ export class CommLane implements Lane {
   // What the kernel was told last; idle where it was told nothing and pushes a key frame now and then.
   #told: Demand = 'idle';
   #silent = false;
+  // What it says can't be understood, until another kernel greets.
+  #foreign = false;
   #lastReason = '';
   #heartbeatMs: number;
   #cancelDeadline: (() => void) | null = null;
@@ -59,7 +61,8 @@ export class CommLane implements Lane {
   }
 
   reject(failure: Failure): void {
-    this.#fail(failure.reason);
+    this.#foreign = true;
+    this.#giveUp(failure);
   }
 
   wake(): void {
@@ -77,7 +80,11 @@ export class CommLane implements Lane {
   #hear(raw: unknown): void {
     const message = this.#told === 'off' ? null : parseMessage(raw);
     if (message === null) return;
-    if (message.type === 'welcome') this.#heartbeatMs = message.heartbeatSeconds * 1000;
+    if (message.type === 'welcome') {
+      this.#heartbeatMs = message.heartbeatSeconds * 1000;
+      this.#foreign = false;
+    }
+    if (this.#foreign) return;
     this.#silent = false;
     this.#expect(this.#context.settings.missedHeartbeats * this.#heartbeatMs);
     // All views of a widget share its comm: where another one has left, the kernel has to know that we are still here.
@@ -117,10 +124,15 @@ export class CommLane implements Lane {
 
   #fail(reason: string): void {
     this.#expectNothing();
-    this.#silent = true;
-    this.#lastReason = reason;
     // Ask once more, in case it is another kernel by now; then wait for it to speak.
     if (this.#told === 'on') this.#subscribe();
-    this.#context.onFailure(this, { reason, kind: 'retry' });
+    this.#giveUp({ reason, kind: 'retry' });
+  }
+
+  #giveUp(failure: Failure): void {
+    this.#expectNothing();
+    this.#silent = true;
+    this.#lastReason = failure.reason;
+    this.#context.onFailure(this, failure);
   }
 }

@@ -68,6 +68,19 @@ describe('CursorClient', () => {
     expect(client.trimmed).toBe(0);
   });
 
+  it('takes at the same place only the points that it lacked', () => {
+    const few = { metric: 'loss', model: 1, steps: [1, 3], values: [1, 3] };
+    const all = { metric: 'loss', model: 1, steps: [1, 2, 3], values: [1, 2, 3] };
+    const coarse = keyMessage('e', 3, { attempt: 1, rows: 3 }, { coarse: true, series: [few] });
+    const whole = keyMessage('e', 3, { attempt: 1, rows: 3 }, { series: [all] });
+    const client = clientAfter(coarse);
+    expect(client.take(parsedFrame(coarse))).toBe('dropped');
+    expect(client.take(parsedFrame(whole))).toBe('applied');
+    expect(client.series.points('loss')[0]?.steps).toEqual([1, 2, 3]);
+    expect(client.take(parsedFrame(whole))).toBe('dropped');
+    expect(client.take(parsedFrame({ ...coarse, to: 2 }))).toBe('dropped');
+  });
+
   it('sees no gap where a log begins anew', () => {
     const client = clientAfter(keyMessage('', 0), keyMessage('e', 5, { attempt: 1 }, { recovered: false }));
     expect(client.gap).toBe(false);

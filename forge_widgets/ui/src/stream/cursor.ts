@@ -17,6 +17,7 @@ export class CursorClient {
   #folded: State = emptyState();
   #missed = false;
   #trimmed = 0;
+  #coarse = false;
 
   /** The last position that was applied; null before the first frame. */
   get cursor(): Cursor | null {
@@ -45,7 +46,10 @@ export class CursorClient {
   #takeKey(frame: KeyFrame): Outcome {
     const known = this.#position;
     const same = known?.epoch === frame.epoch;
-    if (same && frame.to <= known.offset) return 'dropped';
+    // At the same place a frame is news only where it has the points that ours lacked.
+    const refines = this.#coarse && !frame.coarse && frame.to === known?.offset;
+    if (same && frame.to <= known.offset && !refines) return 'dropped';
+    this.#coarse = frame.coarse;
     const goesOn = same && frame.state.attempt === this.#folded.attempt;
     this.#missed = goesOn && (this.#missed || !frame.recovered);
     this.#folded = frame.state;
@@ -72,6 +76,7 @@ export class CursorClient {
       this.series.clear();
       this.#missed = false;
       this.#trimmed = 0;
+      this.#coarse = false;
     }
     this.#folded = fold(this.#folded, record);
     if (record.attempt === this.#folded.attempt) this.series.add(record);

@@ -1,8 +1,16 @@
 // Frames by HTTP polling: long polls where they come through, plain ones once a second where they don't. One adapter is one
 // row of polls, from the first to a failure; when to come back is the lane's business.
-import { parseText, PROTOCOL } from './messages';
+import { DELETED, noCommonProtocol, UNREADABLE } from './failures';
+import { parseText } from './messages';
 import type { Poll } from './messages';
+import { OFFER } from './protocol';
 import type { AdapterContext, Failure, ServerAccess, TransportAdapter } from './transport';
+
+/** What a slow link is asked for at most: rows in an answer. */
+const FEW_ROWS = '100';
+/** An answer of more characters shows how fast the link is; below so many a millisecond it is slow. */
+const TELLING_CHARS = 4_000;
+const SLOW_CHARS_PER_MS = 200;
 
 type Answer = { readonly poll: Poll } | { readonly failure: Failure };
 
@@ -15,6 +23,9 @@ export class HttpAdapter implements TransportAdapter {
   // The first poll is plain, so that it is answered at once; a long poll that broke is not tried again.
   #proven = false;
   #longPolls = true;
+  // Nothing is known of the link before the first answer. What came in few points is asked for again once it is a good one.
+  #slow = true;
+  #coarse = false;
 
   constructor(server: ServerAccess, context: AdapterContext) {
     this.#server = server;
@@ -80,7 +91,16 @@ export class HttpAdapter implements TransportAdapter {
     const heartbeatSeconds = Math.max(heartbeatMs / 1000, longPollS + answerTimeoutMs / 1000);
     context.onMessage({ type: 'welcome', protocol, storeId, heartbeatSeconds, timestamp });
     if (frame !== null) context.onMessage(frame);
+    if (frame?.key === true) this.#coarse = frame.coarse;
     context.onMessage(heartbeat);
+    if (poll.deleted) this.#end(DELETED);
+  }
+
+  #end(failure: Failure): void {
+    // Told of another store, for instance, we are closed by now.
+    if (this.#cancelTimer === null) return;
+    this.close();
+    this.#context.onFailure(failure);
   }
 
   #next(): void {
@@ -90,16 +110,22 @@ export class HttpAdapter implements TransportAdapter {
 
   async #ask(wait: number, signal: AbortSignal): Promise<Answer> {
     const cursor = this.#context.cursor();
-    const query: Record<string, string> = { protocol: String(PROTOCOL) };
-    if (cursor !== null && cursor.epoch !== '') Object.assign(query, { epoch: cursor.epoch, after: String(cursor.offset) });
+    const query: Record<string, string> = { protocol: OFFER };
+    const refines = this.#coarse && !this.#slow;
+    if (cursor !== null && cursor.epoch !== '' && !refines) Object.assign(query, { epoch: cursor.epoch, after: String(cursor.offset) });
     if (wait > 0) query['wait'] = String(wait);
+    if (this.#slow) query['limit'] = FEW_ROWS;
     const path = `api/sessions/${encodeURIComponent(this.#context.sessionId)}/events`;
     try {
       const response = await this.#server.request(path, { query, signal, cache: 'no-store' });
-      if (!response.ok) return { failure: failureOf(response.status) };
-      const poll = parseText(await response.text());
+      const { clock } = this.#context;
+      const began = clock.now();
+      const text = await response.text();
+      if (text.length > TELLING_CHARS) this.#slow = text.length < SLOW_CHARS_PER_MS * (clock.now() - began);
+      if (!response.ok) return { failure: failureOf(response.status, text) };
+      const poll = parseText(text);
       if (poll?.type === 'poll') return { poll };
-      return { failure: { reason: 'the server sent what this version can’t read', kind: 'seldom' } };
+      return { failure: UNREADABLE };
     } catch {
       // Every way of not answering is the same to us: refused, unknown host, aborted, cut off.
       return { failure: { reason: 'the server can’t be reached', kind: 'retry' } };
@@ -107,7 +133,9 @@ export class HttpAdapter implements TransportAdapter {
   }
 }
 
-function failureOf(status: number): Failure {
+function failureOf(status: number, body: string): Failure {
+  const told = status === 422 ? parseText(`{"type":"error",${body.slice(1)}`) : null;
+  if (told?.type === 'error' && told.protocols.length > 0) return noCommonProtocol(told.protocols, 'server');
   if (status === 404) return { reason: 'this server has no forge-widgets (404)', kind: 'seldom' };
   if (status === 401 || status === 403) return { reason: `the server doesn’t let us in (${String(status)})`, kind: 'seldom' };
   if (status >= 400 && status < 500 && status !== 408 && status !== 429) {

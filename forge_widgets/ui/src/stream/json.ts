@@ -46,3 +46,13 @@ export function finite(value: unknown, where: string): number {
 export function optional<T>(value: unknown, fallback: T, read: (present: unknown) => T): T {
   return value === undefined || value === null ? fallback : read(value);
 }
+
+/** Read a field that has to be there. */
+export function at<T>(read: Fields, name: string, reader: (value: unknown, where: string) => T): T {
+  return reader(read.get(name), name);
+}
+
+/** Read a field that may be left out or null. */
+export function atOr<T>(read: Fields, name: string, fallback: T, reader: (present: unknown, where: string) => T): T {
+  return optional(read.get(name), fallback, (present) => reader(present, name));
+}

@@ -1,12 +1,10 @@
 // The messages of docs/PROTOCOL.md as typed unions, parsed once where they come in: what can't be understood is null,
 // fields that are not named here are passed over. Pure; called by the adapters.
-import { fields, finite, flag, list, Malformed, number, optional, text } from './json';
+import { at, atOr, fields, finite, flag, list, Malformed, number, optional, text } from './json';
 import { lastOffset } from './records';
 import type { Column, EventType, LogRecord, Rows, Status, TrainingEvent } from './records';
 import type { LinePoints } from './series';
 import type { Metric, Model, Pace, Phase, Stamp, State } from './state';
-
-export const PROTOCOL = 1;
 
 /** Greets a viewer: which store this is, and how often a heartbeat comes. Times are the server's, in seconds. */
 export interface Welcome {
@@ -26,6 +24,11 @@ export interface KeyFrame {
   readonly to: number;
   /** False where the viewer asked to go on from a cursor that could not be honoured. */
   readonly recovered: boolean;
+  /** True where the curves have fewer points than the sender could give. */
+  readonly coarse: boolean;
+  /** Rows after our cursor that are only in the curves, and the lifecycle events among them: none is left out. */
+  readonly coalesced: number;
+  readonly events: readonly LogRecord[];
   /** Step rows of the attempt that the curves lack, since they were trimmed from the log. */
   readonly trimmed: number;
   readonly state: State;
@@ -62,6 +65,8 @@ export interface Poll {
   readonly storeId: string;
   readonly frame: Frame | null;
   readonly heartbeat: Heartbeat;
+  /** True where what we have seen of the session was deleted. */
+  readonly deleted: boolean;
 }
 
 export interface Pong {
@@ -77,6 +82,8 @@ export interface Unsubscribed {
 export interface ServerError {
   readonly type: 'error';
   readonly error: string;
+  /** The versions that it speaks, where it speaks none of ours. */
+  readonly protocols: readonly number[];
 }
 
 export type ServerMessage = Welcome | Frame | Heartbeat | Poll | Pong | Unsubscribed | ServerError;
@@ -99,7 +106,11 @@ export function parseMessage(message: unknown): ServerMessage | null {
       case 'unsubscribed':
         return { type };
       case 'error':
-        return { type: 'error', error: text(read.get('error'), 'error') };
+        return {
+          type: 'error',
+          error: at(read, 'error', text),
+          protocols: atOr(read, 'protocols', [], numbers),
+        };
       default:
         return null;
     }
@@ -130,51 +141,55 @@ type Fields = ReadonlyMap<string, unknown>;
 function welcome(read: Fields): Welcome {
   return {
     type: 'welcome',
-    protocol: finite(read.get('protocol'), 'protocol'),
-    storeId: text(read.get('storeId'), 'storeId'),
-    heartbeatSeconds: finite(read.get('heartbeatSeconds'), 'heartbeatSeconds'),
-    timestamp: finite(read.get('timestamp'), 'timestamp'),
+    protocol: at(read, 'protocol', finite),
+    storeId: at(read, 'storeId', text),
+    heartbeatSeconds: at(read, 'heartbeatSeconds', finite),
+    timestamp: at(read, 'timestamp', finite),
   };
 }
 
 function heartbeat(read: Fields): Heartbeat {
   return {
     type: 'heartbeat',
-    epoch: text(read.get('epoch'), 'epoch'),
-    top: finite(read.get('top'), 'top'),
-    unsaved: finite(read.get('unsaved'), 'unsaved'),
-    reason: text(read.get('reason'), 'reason'),
-    timestamp: finite(read.get('timestamp'), 'timestamp'),
+    epoch: at(read, 'epoch', text),
+    top: at(read, 'top', finite),
+    unsaved: at(read, 'unsaved', finite),
+    reason: at(read, 'reason', text),
+    timestamp: at(read, 'timestamp', finite),
   };
 }
 
 function poll(read: Fields): Poll {
   return {
     type: 'poll',
-    protocol: finite(read.get('protocol'), 'protocol'),
-    storeId: text(read.get('storeId'), 'storeId'),
-    frame: optional<Frame | null>(read.get('frame'), null, (value) => frame(fields(value, 'frame'))),
-    heartbeat: heartbeat(fields(read.get('heartbeat'), 'heartbeat')),
+    protocol: at(read, 'protocol', finite),
+    storeId: at(read, 'storeId', text),
+    frame: atOr<Frame | null>(read, 'frame', null, (value, name) => frame(fields(value, name))),
+    heartbeat: heartbeat(at(read, 'heartbeat', fields)),
+    deleted: atOr(read, 'deleted', false, flag),
   };
 }
 
 function frame(read: Fields): Frame {
   const range = {
     type: 'frame' as const,
-    epoch: text(read.get('epoch'), 'epoch'),
-    from: finite(read.get('from'), 'from'),
-    to: finite(read.get('to'), 'to'),
+    epoch: at(read, 'epoch', text),
+    from: at(read, 'from', finite),
+    to: at(read, 'to', finite),
   };
-  if (!flag(read.get('key'), 'key')) {
-    return { ...range, key: false, records: recordsOf(range, list(read.get('records'), 'records').map(record)) };
+  if (!at(read, 'key', flag)) {
+    return { ...range, key: false, records: recordsOf(range, at(read, 'records', list).map(record)) };
   }
   return {
     ...range,
     key: true,
-    recovered: optional(read.get('recovered'), true, (value) => flag(value, 'recovered')),
-    trimmed: optional(read.get('trimmed'), 0, (value) => finite(value, 'trimmed')),
-    state: state(fields(read.get('state'), 'state')),
-    series: list(read.get('series'), 'series').map(linePoints),
+    recovered: atOr(read, 'recovered', true, flag),
+    coarse: atOr(read, 'coarse', false, flag),
+    coalesced: atOr(read, 'coalesced', 0, finite),
+    events: atOr(read, 'events', [], (value, name) => list(value, name).map(record)),
+    trimmed: atOr(read, 'trimmed', 0, finite),
+    state: state(at(read, 'state', fields)),
+    series: at(read, 'series', list).map(linePoints),
   };
 }
 
@@ -191,23 +206,23 @@ function recordsOf({ from, to }: { from: number; to: number }, records: readonly
 
 function state(read: Fields): State {
   const metrics = new Map<string, Metric>();
-  for (const [name, value] of fields(read.get('metrics'), 'metrics')) metrics.set(name, metric(value));
+  for (const [name, value] of at(read, 'metrics', fields)) metrics.set(name, metric(value));
   return {
-    attempt: finite(read.get('attempt'), 'attempt'),
-    status: status(read.get('status')),
-    statusStamp: stamp(read.get('statusStamp')),
+    attempt: at(read, 'attempt', finite),
+    status: at(read, 'status', status),
+    statusStamp: at(read, 'statusStamp', stamp),
     metrics,
-    message: text(read.get('message'), 'message'),
-    error: text(read.get('error'), 'error'),
-    lost: flag(read.get('lost'), 'lost'),
-    startedAt: finite(read.get('startedAt'), 'startedAt'),
-    updatedAt: finite(read.get('updatedAt'), 'updatedAt'),
-    rows: finite(read.get('rows'), 'rows'),
-    thinned: finite(read.get('thinned'), 'thinned'),
-    steppedAt: finite(read.get('steppedAt'), 'steppedAt'),
-    phases: list(read.get('phases'), 'phases').map(phase),
-    models: list(read.get('models'), 'models').map(model),
-    pace: list(read.get('pace'), 'pace').map(pace),
+    message: at(read, 'message', text),
+    error: at(read, 'error', text),
+    lost: at(read, 'lost', flag),
+    startedAt: at(read, 'startedAt', finite),
+    updatedAt: at(read, 'updatedAt', finite),
+    rows: at(read, 'rows', finite),
+    thinned: at(read, 'thinned', finite),
+    steppedAt: at(read, 'steppedAt', finite),
+    phases: at(read, 'phases', list).map(phase),
+    models: at(read, 'models', list).map(model),
+    pace: at(read, 'pace', list).map(pace),
   };
 }
 
@@ -223,15 +238,15 @@ function stamp(value: unknown): Stamp {
 
 function phase(value: unknown): Phase {
   const read = fields(value, 'phase');
-  return { name: text(read.get('name'), 'name'), completedAt: finite(read.get('completedAt'), 'completedAt') };
+  return { name: at(read, 'name', text), completedAt: at(read, 'completedAt', finite) };
 }
 
 function model(value: unknown): Model {
   const read = fields(value, 'model');
   return {
-    number: finite(read.get('number'), 'number'),
-    loss: optional<number | null>(read.get('loss'), null, (loss) => number(loss, 'loss')),
-    completed: flag(read.get('completed'), 'completed'),
+    number: at(read, 'number', finite),
+    loss: atOr<number | null>(read, 'loss', null, number),
+    completed: at(read, 'completed', flag),
   };
 }
 
@@ -242,49 +257,53 @@ function pace(value: unknown): Pace {
 
 function linePoints(value: unknown): LinePoints {
   const read = fields(value, 'line');
-  const steps = list(read.get('steps'), 'steps').map((step) => number(step, 'step'));
-  const values = list(read.get('values'), 'values').map((point) => optional(point, NaN, (present) => number(present, 'value')));
+  const steps = at(read, 'steps', list).map((step) => number(step, 'step'));
+  const values = at(read, 'values', list).map((point) => optional(point, NaN, (present) => number(present, 'value')));
   if (steps.length !== values.length) throw new Malformed('steps and values differ in length');
-  return { metric: text(read.get('metric'), 'metric'), model: finite(read.get('model'), 'model'), steps, values };
+  return { metric: at(read, 'metric', text), model: at(read, 'model', finite), steps, values };
 }
 
 function record(value: unknown): LogRecord {
   const read = fields(value, 'record');
   return {
-    offset: finite(read.get('offset'), 'offset'),
-    attempt: finite(read.get('attempt'), 'attempt'),
-    producer: text(read.get('producer'), 'producer'),
-    sequence: finite(read.get('sequence'), 'sequence'),
-    body: read.has('rows') ? rows(fields(read.get('rows'), 'rows')) : event(fields(read.get('event'), 'event')),
+    offset: at(read, 'offset', finite),
+    attempt: at(read, 'attempt', finite),
+    producer: at(read, 'producer', text),
+    sequence: at(read, 'sequence', finite),
+    body: read.has('rows') ? rows(at(read, 'rows', fields)) : event(at(read, 'event', fields)),
   };
 }
 
 function rows(read: Fields): Rows {
-  const timestamps = list(read.get('timestamps'), 'timestamps').map((timestamp) => finite(timestamp, 'timestamp'));
+  const timestamps = at(read, 'timestamps', list).map((timestamp) => finite(timestamp, 'timestamp'));
   const columns = new Map<string, Column>();
-  for (const [name, values] of fields(read.get('columns'), 'columns')) {
+  for (const [name, values] of at(read, 'columns', fields)) {
     const column = list(values, name).map((cell) => optional<number | null>(cell, null, (present) => number(present, name)));
     if (column.length !== timestamps.length) throw new Malformed(`column ${name} has another length than its rows`);
     columns.set(name, column);
   }
   if (timestamps.length === 0) throw new Malformed('rows without a row');
-  return { timestamps, columns, thinned: optional(read.get('thinned'), 0, (count) => finite(count, 'thinned')) };
+  return { timestamps, columns, thinned: atOr(read, 'thinned', 0, finite) };
 }
 
 function event(read: Fields): TrainingEvent {
   const metrics = new Map<string, number>();
-  for (const [name, value] of optional<Fields>(read.get('metrics'), new Map(), (found) => fields(found, 'metrics'))) {
+  for (const [name, value] of atOr<Fields>(read, 'metrics', new Map(), fields)) {
     metrics.set(name, number(value, name));
   }
   return {
-    eventType: eventType(read.get('eventType')),
-    timestamp: finite(read.get('timestamp'), 'timestamp'),
+    eventType: at(read, 'eventType', eventType),
+    timestamp: at(read, 'timestamp', finite),
     metrics,
-    status: optional<Status | null>(read.get('status'), null, status),
-    message: optional(read.get('message'), '', (found) => text(found, 'message')),
-    name: optional(read.get('name'), '', (found) => text(found, 'name')),
-    error: optional(read.get('error'), '', (found) => text(found, 'error')),
+    status: atOr<Status | null>(read, 'status', null, status),
+    message: atOr(read, 'message', '', text),
+    name: atOr(read, 'name', '', text),
+    error: atOr(read, 'error', '', text),
   };
+}
+
+function numbers(value: unknown, where: string): number[] {
+  return list(value, where).map((one) => finite(one, where));
 }
 
 function status(value: unknown): Status {

@@ -3,6 +3,7 @@
 import { createServer, get } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { deflateSync } from 'node:zlib';
 
 import { WebSocket as NodeWebSocket, WebSocketServer } from 'ws';
 import type { WebSocket as Socket } from 'ws';
@@ -57,6 +58,15 @@ interface Faults {
   /** Polls are answered with this status; polls that wait are cut off. */
   pollStatus?: number;
   longPollsCut?: boolean;
+  /** The versions that are spoken, where ours is none of them; the one that is welcomed with. */
+  protocols?: readonly number[];
+  protocol?: number;
+  /** What was seen of the session was deleted. */
+  deleted?: boolean;
+  /** Frames come deflated. */
+  deflates?: boolean;
+  /** Key frames have few points unless a whole one is asked for. */
+  coarse?: boolean;
   /** The next frame is lost on the way. */
   loseFrame?: boolean;
 }
@@ -131,6 +141,11 @@ export class TestServer {
     for (const viewer of this.#viewers) viewer.socket.close(code);
   }
 
+  /** Send every socket some bytes. */
+  sendRaw(bytes: Buffer): void {
+    for (const viewer of this.#viewers) viewer.socket.send(bytes);
+  }
+
   access(): ServerAccess {
     return {
       socketUrl: (path, query) => `ws://127.0.0.1:${String(this.#port)}/${path}?${new URLSearchParams(query).toString()}`,
@@ -154,7 +169,10 @@ export class TestServer {
     this.#viewers.add(viewer);
     socket.on('close', () => this.#viewers.delete(viewer));
     socket.on('message', (data) => { this.#hear(viewer, JSON.parse((data as Buffer).toString()) as Json); });
-    if (this.faults.closeCode !== undefined) socket.close(this.faults.closeCode);
+    if (this.faults.protocols !== undefined) {
+      socket.send(JSON.stringify({ type: 'error', error: 'none of those', protocols: this.faults.protocols }));
+      socket.close(4505);
+    } else if (this.faults.closeCode !== undefined) socket.close(this.faults.closeCode);
     else if (this.faults.socketsMute !== true) {
       if (this.faults.socketsNameless !== true) socket.send(JSON.stringify(this.#welcome()));
       this.#push(viewer);
@@ -175,6 +193,7 @@ export class TestServer {
     if (frame === null || this.#isQuiet()) return;
     Object.assign(viewer, { epoch: this.log.epoch, after: this.log.top });
     if (this.faults.loseFrame === true) this.faults.loseFrame = false;
+    else if (this.faults.deflates === true) viewer.socket.send(deflateSync(JSON.stringify(frame)));
     else viewer.socket.send(JSON.stringify(frame));
   }
 
@@ -189,13 +208,15 @@ export class TestServer {
 
   #welcome(): Json {
     const timestamp = Date.now() / 1000;
-    return { type: 'welcome', protocol: 1, storeId: this.storeId, heartbeatSeconds: this.heartbeatMs / 1000, timestamp };
+    return { type: 'welcome', protocol: this.faults.protocol ?? 1, storeId: this.storeId, heartbeatSeconds: this.heartbeatMs / 1000, timestamp };
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const query = this.#note('poll', request);
     const wait = Number(query.get('wait'));
-    if (this.faults.pollStatus !== undefined) {
+    if (this.faults.protocols !== undefined) {
+      response.writeHead(422).end(JSON.stringify({ error: 'none of those', protocols: this.faults.protocols }));
+    } else if (this.faults.pollStatus !== undefined) {
       response.writeHead(this.faults.pollStatus).end();
     } else if (wait > 0 && this.faults.longPollsCut === true) {
       response.destroy();
@@ -221,9 +242,13 @@ export class TestServer {
   }
 
   #reply(response: ServerResponse, query: URLSearchParams): void {
-    const frame = this.log.frame(query.get('epoch'), Number(query.get('after')));
-    const { storeId, log } = this;
-    response.end(JSON.stringify({ type: 'poll', protocol: 1, sessionId: 's', storeId, frame, heartbeat: log.heartbeat() }));
+    const { storeId, log, faults } = this;
+    const found = faults.deleted === true ? null : log.frame(query.get('epoch'), Number(query.get('after')));
+    // A few letters more than it takes to show how fast the link is.
+    const frame = found !== null && faults.coarse === true ? { ...found, coarse: query.has('limit'), padding: '.'.repeat(5_000) } : found;
+    const deleted = faults.deleted === true ? { deleted: true } : {};
+    const poll = { type: 'poll', protocol: faults.protocol ?? 1, sessionId: 's', storeId, frame, heartbeat: log.heartbeat(), ...deleted };
+    response.end(JSON.stringify(poll));
   }
 }
 

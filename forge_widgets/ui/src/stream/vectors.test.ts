@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { CursorClient } from './cursor';
 import { estimate } from './eta';
 import { pulse } from './pulse';
+import { isRows } from './records';
 import type { LinePoints } from './series';
 import { Series } from './series';
 import { emptyState, fold } from './state';
@@ -41,10 +42,19 @@ describe('series', () => {
 });
 
 describe('frames', () => {
-  it.each(vectors('frames'))('$name', ({ frames, state }) => {
+  it.each(vectors('frames'))('$name', ({ frames, state, events, rows }) => {
     const client = new CursorClient();
-    for (const frame of frames as Json[]) expect(client.take(parsedFrame(frame))).not.toBe('hole');
+    const heard: number[] = [];
+    let told = 0;
+    for (const frame of (frames as Json[]).map(parsedFrame)) {
+      const records = frame.key ? frame.events : frame.records;
+      heard.push(...records.filter((record) => !isRows(record.body)).map((record) => record.offset));
+      told += frame.key ? frame.coalesced : records.reduce((sum, { body }) => sum + (isRows(body) ? body.timestamps.length : 0), 0);
+      expect(client.take(frame)).not.toBe('hole');
+    }
     expect(client.state).toEqual(parsedState(state));
+    // Where a slow viewer got the log: every event after its first frame, and every row, if only as a point of a curve.
+    if (events !== undefined) expect({ heard, told }).toEqual({ heard: events, told: rows });
   });
 });
 

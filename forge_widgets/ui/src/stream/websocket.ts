@@ -1,11 +1,15 @@
 // Frames over a WebSocket: one connection from opening to its end. Thin: it parses, and says why it ended; when to come
 // back is the lane's business.
-import { isFrame, parseText, PROTOCOL } from './messages';
+import { DELETED, noCommonProtocol, UNREADABLE } from './failures';
+import { canInflate, inflate } from './inflate';
+import { isFrame, parseText } from './messages';
+import { OFFER } from './protocol';
 import type { AdapterContext, Failure, ServerAccess, TransportAdapter } from './transport';
 
 const NORMAL = 1000;
 const POLICY_VIOLATION = 1008;
 const FIRST_FINAL = 4500;
+const NO_COMMON_PROTOCOL = 4505;
 
 export class WebSocketAdapter implements TransportAdapter {
   readonly #server: ServerAccess;
@@ -14,6 +18,10 @@ export class WebSocketAdapter implements TransportAdapter {
   #opened = false;
   // What the server did not like, said before it closes.
   #complaint = '';
+  #spoken: readonly number[] = [];
+  // Deflated messages that are not read yet and those behind them: how many, and the end of their row.
+  #late = 0;
+  #row = Promise.resolve();
 
   constructor(server: ServerAccess, context: AdapterContext) {
     this.#server = server;
@@ -23,7 +31,7 @@ export class WebSocketAdapter implements TransportAdapter {
   open(): void {
     const cursor = this.#context.cursor();
     const from: Record<string, string> = cursor === null || cursor.epoch === '' ? {} : { epoch: cursor.epoch, after: String(cursor.offset) };
-    const url = this.#server.socketUrl(`ws/${encodeURIComponent(this.#context.sessionId)}`, { protocol: String(PROTOCOL), ...from });
+    const url = this.#server.socketUrl(`ws/${encodeURIComponent(this.#context.sessionId)}`, { protocol: OFFER, ...from, ...(canInflate && { encoding: 'deflate' }) });
     let socket: WebSocket;
     try {
       socket = this.#server.openSocket?.(url) ?? new WebSocket(url);
@@ -33,8 +41,9 @@ export class WebSocketAdapter implements TransportAdapter {
       return;
     }
     this.#socket = socket;
+    socket.binaryType = 'arraybuffer';
     socket.onopen = () => { this.#opened = true; };
-    socket.onmessage = (message: MessageEvent<unknown>) => { this.#receive(message.data); };
+    socket.onmessage = (message: MessageEvent<string | ArrayBuffer>) => { this.#receive(message.data); };
     socket.onclose = (closed: CloseEvent) => { this.#end(this.#failureOf(closed.code)); };
     // The close that follows says more.
     socket.onerror = ignore;
@@ -57,11 +66,30 @@ export class WebSocketAdapter implements TransportAdapter {
     socket.close();
   }
 
-  #receive(data: unknown): void {
-    const message = parseText(data);
-    if (message?.type === 'error') this.#complaint = message.error;
+  /** Messages are read in their order, however long one takes to inflate. */
+  #receive(data: string | ArrayBuffer): void {
+    if (typeof data === 'string' && this.#late === 0) {
+      this.#read(data);
+      return;
+    }
+    const read = typeof data === 'string' ? data : inflate(data);
+    this.#late += 1;
+    this.#row = this.#row.then(async () => {
+      const text = await read;
+      this.#late -= 1;
+      // Closed in the meantime: whoever comes next asks from the cursor.
+      if (this.#socket !== null) this.#read(text);
+    });
+  }
+
+  #read(text: string | null): void {
+    const message = parseText(text);
+    if (message?.type === 'error') {
+      this.#complaint = message.error;
+      this.#spoken = message.protocols;
+    }
     if (message !== null) this.#context.onMessage(message);
-    else if (isFrame(data)) this.#end({ reason: 'the server sent what this version can’t read', kind: 'seldom' });
+    else if (text === null || isFrame(text)) this.#end(UNREADABLE);
   }
 
   #send(message: Record<string, unknown>): void {
@@ -76,7 +104,8 @@ export class WebSocketAdapter implements TransportAdapter {
   }
 
   #failureOf(code: number): Failure {
-    if (code === NORMAL) return { reason: 'this session was deleted', kind: 'deleted' };
+    if (code === NORMAL) return DELETED;
+    if (code === NO_COMMON_PROTOCOL) return noCommonProtocol(this.#spoken, 'server');
     if (code === POLICY_VIOLATION || code >= FIRST_FINAL) {
       const why = this.#complaint === '' ? String(code) : this.#complaint;
       return { reason: `the server refused the WebSocket (${why})`, kind: 'refused' };
