@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,29 @@ class House:
             store.close()
         assert snapshot is not None, f"no session {session_id!r}"
         return snapshot.cursor
+
+    @contextmanager
+    def locked(self, session_id: str = "s") -> Iterator[None]:
+        """Let another process hold the lock of a session's file."""
+        holder = Process("../stores/writer.py", "lock", self.folder, session_id)
+        self._processes.append(holder)
+        until(lambda: holder.lines == ["locked"], "lock", 30)
+        yield
+        holder.tell("")
+        assert holder.wait() == 0
+
+    def until_lost(self, session_id: str = "s") -> None:
+        """Wait until the log says that its training has gone without a word."""
+        store = open_store(self.folder)
+        try:
+
+            def lost() -> bool:
+                snapshot = store.snapshot(session_id)
+                return snapshot is not None and snapshot.state.lost
+
+            until(lost, "connection_lost", 30)
+        finally:
+            store.close()
 
     def assert_durable(self, training: Training, session_id: str = "s") -> None:
         """See that what a training was told is durable is in the log now, whatever is wrong with it."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -82,26 +81,13 @@ def test_a_lock_that_somebody_else_holds_is_waited_out(house: House, effort: Eff
     house.serve()
     training = house.train()
     viewers = [house.watch(), house.watch(transport="http")]
-    writer = Path(__file__).parents[1] / "stores" / "writer.py"
-    with subprocess.Popen(
-        [sys.executable, str(writer), "lock", str(house.folder), "s"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={"PYTHONPATH": str(Path(__file__).parents[2])},
-    ) as holder:
-        assert holder.stdout is not None
-        assert holder.stdin is not None
-        assert holder.stdout.readline() == "locked\n"
+    with house.locked():
         held = training.step
         for _ in range(20):
             house.assert_durable(training)
             time.sleep(effort(3.0, 30.0) / 20)
         # One more may have been saved just before, and said just after.
         assert training.step - held < 50
-        holder.stdin.write("\n")
-        holder.stdin.close()
-        holder.wait(20)
     training.goes_on(200)
     assert training.stop() == 0
     log = house.judge(training)
