@@ -131,7 +131,7 @@ function sayWhatIsApplied(): void {
 }
 
 function written(frame: Frame): Record<string, unknown> {
-  if (frame.key) return { ...frame, series: [] };
+  if (frame.key) return { ...frame, series: [], events: recordsOf(frame.events) };
   return { ...frame, records: recordsOf(frame.records) };
 }
 
@@ -146,8 +146,8 @@ function main(task: Task): void {
   const stream = new SessionStream({ sessionId, storeId, server, comm: task.comm ? comm : null, clock, settings });
   let said = '';
   stream.subscribe(() => {
-    const { link, unsaved, unsavedReason, gap, deleted, loaded } = stream.view;
-    const line = { type: 'view', ...link, unsaved, unsavedReason, gap, deleted, loaded };
+    const { link, unsaved, unsavedReason, gap, trimmed, deleted, loaded } = stream.view;
+    const line = { type: 'view', ...link, unsaved, unsavedReason, gap, trimmed, deleted, loaded };
     const now = JSON.stringify(line);
     if (now !== said) say(line);
     said = now;
