@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from tests.faults import wall_clock
 
@@ -75,7 +76,8 @@ def steady(folder: str, session_id: str, steps_per_s: str) -> None:
     while not stop.is_set():
         step = int(progress["step"]) + 1
         began = time.monotonic()
-        run.log(step=step, loss=1.0 / step, **{name: source.random() for name in names})
+        metrics: dict[str, Any] = {name: source.random() for name in names}
+        run.log(step=step, loss=1.0 / step, **metrics)
         progress["slowest"] = max(progress["slowest"], time.monotonic() - began)
         progress["step"] = step
         due = max(due + pause, time.monotonic() - 1.0)
