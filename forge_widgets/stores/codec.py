@@ -29,6 +29,13 @@ def encode_body(body: Body) -> tuple[int, bytes]:
     return (BLOCK, encode_block(body)) if isinstance(body, StepBlock) else (EVENT, _encoder.encode(body))
 
 
+def encode_record(record: Record, received: float) -> tuple[Any, ...]:
+    """Build a record's whole row: ``offset, last, attempt, kind, producer, sequence, timestamp, received, body``."""
+    kind, body = encode_body(record.body)
+    place_in_log = (record.offset, record.last, record.attempt, kind, record.producer, record.sequence)
+    return (*place_in_log, last_timestamp(record.body), received, body)
+
+
 def decode_record(row: tuple[Any, ...]) -> Record:
     """Build a record of a row ``offset, attempt, kind, producer, sequence, body``.
 

@@ -42,17 +42,14 @@ def deliver(outbox: Outbox, remote: HttpStore, session_id: str, seconds: float) 
     """
     ends = time.monotonic() + seconds
     rows, attempts = 0, dict[str, int]()
-    while (waiting := outbox.read(session_id)) is not None:
-        if not waiting.records:
-            outbox.drop(session_id, waiting, waiting.top)
-            break
+    while (waiting := outbox.read(session_id)) is not None and waiting.records:
         for batch, last in outbox.batches(session_id, waiting):
             attempts[batch.producer.id] = _send(remote, session_id, batch).attempt
             rows += sum(map(length, batch.bodies))
             if last == waiting.top:
                 # Before the outbox forgets them: afterwards nobody knows who had written.
                 _say_goodbye(outbox, remote, session_id, attempts)
-            outbox.drop(session_id, waiting, last)
+            outbox.drop(session_id, waiting, last, attempts)
             if time.monotonic() >= ends:
                 return Delivered(rows, attempts, complete=not outbox.waiting(session_id))
     return Delivered(rows, attempts)

@@ -10,7 +10,8 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -28,6 +29,9 @@ from forge_widgets.stores.sqlite import SqliteStore
 
 ROWS_A_READ = 5_000
 """Rows that are taken out at once; the memory that a delivery needs."""
+
+EMPTY_KEPT_S = 3_600.0
+"""Seconds after its newest record that the empty file of a session is kept: as long as somebody may well record there."""
 
 _REMOTE = "remote.json"
 _BEYOND = 2**53
@@ -72,9 +76,15 @@ class Outbox:
         return 0 if found is None else max(0, found.top - found.floor + 1)
 
     def sessions(self) -> list[str]:
-        """List the sessions of which something waits, what was recorded first at the beginning."""
+        """List the sessions of which something waits, what was recorded first at the beginning; remove old empty ones."""
         listed = sorted(self._store.summaries(), key=lambda summary: (summary.created_at, summary.session_id))
-        return [summary.session_id for summary in listed if self.waiting(summary.session_id)]
+        waiting = []
+        for summary in listed:
+            if self.waiting(summary.session_id):
+                waiting.append(summary.session_id)
+            elif time.time() - summary.updated_at > EMPTY_KEPT_S:
+                self._forget(summary.session_id)
+        return waiting
 
     def read(self, session_id: str) -> Slice | None:
         """Read what waits longest of a session. None where there is nothing."""
@@ -95,14 +105,17 @@ class Outbox:
         if run:
             yield self._batch(session_id, run), run[-1].last
 
-    def drop(self, session_id: str, waited: Slice, last: int) -> None:
-        """Take out what was delivered of what was read, up to an offset; the whole session once nothing of it is left."""
-        if last < waited.top or not self._store.delete(session_id, only_at=Cursor(waited.epoch, last)):
+    def drop(self, session_id: str, waited: Slice, last: int, producers: Iterable[str]) -> None:
+        """Take out what was delivered of what was read, up to an offset; with the last of it who these producers were.
+
+        The session's file stays for a while, empty: to remove one that others may just be writing to is never safe.
+        """
+        if last < waited.top or not self._store.clear(session_id, Cursor(waited.epoch, last)):
             self._store.trim(session_id, last, epoch=waited.epoch)
             return
-        for file in self._notes(session_id):
+        for producer in producers:
             with suppress(OSError):
-                file.unlink()
+                self._note(session_id, producer).unlink()
 
     def beat(self, session_id: str, heartbeat: Heartbeat) -> None:
         """Say that a producer lives that records here."""
@@ -121,7 +134,7 @@ class Outbox:
         return Batch(producer=producer, sequence=run[0].sequence, bodies=[record.body for record in run])
 
     def _forget(self, session_id: str) -> bool:
-        """Delete the log of a session of which nothing waits; False where something does."""
+        """Delete a session of which nothing waits; False where something does."""
         found = self._store.read(session_id, _BEYOND, 1)
         return found is None or (
             found.top < found.floor and self._store.delete(session_id, only_at=Cursor(found.epoch, found.top))
@@ -151,9 +164,6 @@ class Outbox:
 
     def _note(self, session_id: str, producer_id: str) -> Path:
         return self.folder / "producers" / f"{_digest(session_id)}-{_digest(producer_id)}.json"
-
-    def _notes(self, session_id: str) -> list[Path]:
-        return list((self.folder / "producers").glob(f"{_digest(session_id)}-*.json"))
 
 
 def outbox_of(root: Path, remote_url: str) -> Outbox:

@@ -212,6 +212,18 @@ class SessionFile:
             epoch, _, top = self._position()
             yield (epoch, top) == (end.epoch, end.offset)
 
+    def clear(self, end: Cursor) -> bool:
+        """Drop all records and forget who wrote them, where the log ends there; the state before its floor stays."""
+        with transaction(self._connection, "IMMEDIATE"):
+            epoch, floor, top = self._position()
+            if (epoch, top) != (end.epoch, end.offset):
+                return False
+            self._drop(top, self._state_at(epoch, floor, top))
+            self._execute("DELETE FROM producers")
+            self._execute("DELETE FROM keys")
+        self._give_back()
+        return True
+
     def version(self) -> tuple[str, int, int]:
         """Return epoch, floor and top."""
         return self._position()
@@ -355,7 +367,7 @@ class SessionFile:
         self._connection.executemany(
             "INSERT INTO records(offset, last, attempt, kind, producer, sequence, timestamp, received, body)"
             " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [_row(record, received) for record in records],
+            [codec.encode_record(record, received) for record in records],
         )
         for record in records:
             if isinstance(record.body, Event) and record.body.key:
@@ -383,13 +395,6 @@ class SessionFile:
         if len(rows) != 1:
             raise StoreDamaged(str(self.path), "it has lost the row that names its session")
         return rows[0]
-
-
-def _row(record: Record, received: float) -> tuple[Any, ...]:
-    kind, body = codec.encode_body(record.body)
-    timestamp = codec.last_timestamp(record.body)
-    place_in_log = (record.offset, record.last, record.attempt, kind, record.producer, record.sequence)
-    return (*place_in_log, timestamp, received, body)
 
 
 def _up_to(max_rows: int, records: Iterable[Record]) -> Iterator[Record]:

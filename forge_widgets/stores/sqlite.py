@@ -115,6 +115,21 @@ class SqliteStore:
             with closing(file):
                 return file.trim(upto) if file.made and epoch in ("", file.version()[0]) else None
 
+    def clear(self, session_id: str, end: Cursor) -> bool:
+        """Drop a log that ends there, and forget who wrote it: producers may go on at any sequence number.
+
+        False where it does not end there any more. Safe whoever else appends: the file stays, with epoch and offsets.
+        Raises StoreUnavailable, StoreDamaged.
+        """
+        path = self._path(check_session_id(session_id))
+        with self._connections.hold(session_id, "write"), noting_damage(path), said_as_ours(self.url, str(path)):
+            try:
+                file = self._opened(path)
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+            with closing(file):
+                return file.made and file.clear(end)
+
     def bytes_on_disk(self, session_id: str) -> int:
         """Return what a session takes on the disk: its file and SQLite's files beside it. Raises StoreUnavailable."""
         path = self._path(check_session_id(session_id))
@@ -128,7 +143,7 @@ class SqliteStore:
     def delete(self, session_id: str, *, only_at: Cursor | None = None) -> bool:
         """Delete a session: its file, SQLite's files beside it, and its heartbeats. Raises StoreUnavailable.
 
-        With ``only_at`` only where its log ends there, whoever else writes to it: what comes later begins a new log.
+        With ``only_at`` only where its log ends there; what comes later begins a new log.
         """
         path = self._path(check_session_id(session_id))
         hold = self._connections.hold
