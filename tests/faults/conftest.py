@@ -34,6 +34,19 @@ def is_long() -> bool:
     return os.environ.get("FORGE_FAULTS", "short") == "long"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Know the mark of this folder."""
+    config.addinivalue_line("markers", "again(times): done so often in the long pass, each time in a house of its own")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Do what is marked again and again in the long pass."""
+    mark = metafunc.definition.get_closest_marker("again")
+    if mark is not None and is_long():
+        metafunc.fixturenames.append("time_number")
+        metafunc.parametrize("time_number", range(1, 1 + mark.args[0]))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give the tests of this folder the time that the long pass takes."""
     here = Path(__file__).parent

@@ -81,6 +81,7 @@ def test_who_was_stopped_takes_up_where_it_was(house: House, effort: Effort, who
     assert whom == "server" or away.connections <= 3, away
 
 
+@pytest.mark.again(3)
 def test_a_viewer_that_never_reads_costs_little_and_is_sent_away(house: House) -> None:
     server = house.serve()
     training = house.train(steps_per_s=2_000)
@@ -137,6 +138,7 @@ def test_a_flood_is_thinned_and_counted_and_loses_no_event(house: House, effort:
     )
 
 
+@pytest.mark.again(5)
 def test_a_fork_after_the_first_step_writes_as_a_producer_of_its_own(house: House) -> None:
     house.serve()
     viewer = house.watch_early("s")
@@ -148,6 +150,7 @@ def test_a_fork_after_the_first_step_writes_as_a_producer_of_its_own(house: Hous
     assert {record.attempt for record in log.records} == {1}
 
 
+@pytest.mark.again(5)
 def test_eight_ranks_at_once_share_an_attempt_and_lose_nothing(house: House) -> None:
     house.serve()
     viewer = house.watch_early("s")
@@ -162,6 +165,7 @@ def test_eight_ranks_at_once_share_an_attempt_and_lose_nothing(house: House) -> 
     assert viewer.state.rows == sum(rank.step for rank in ranks)
 
 
+@pytest.mark.again(5)
 def test_a_session_started_again_while_its_first_attempt_runs_is_two_attempts_never_mixed(house: House) -> None:
     house.serve()
     viewer = house.watch_early("s")

@@ -95,6 +95,7 @@ def test_a_lock_that_somebody_else_holds_is_waited_out(house: House, effort: Eff
     assert (events_of(log).count("connection_lost"), [len(viewer.chapters) for viewer in viewers]) == (0, [1, 1])
 
 
+@pytest.mark.again(5)
 @pytest.mark.parametrize("away", ["renamed", "deleted"])
 def test_a_file_that_goes_under_a_training_is_followed_by_a_new_log_with_its_state(house: House, away: str) -> None:
     house.serve()
@@ -147,6 +148,7 @@ def break_pages(file: Path) -> None:
     reader.close()
 
 
+@pytest.mark.again(5)
 @pytest.mark.parametrize("damage", [break_wal, break_pages])
 def test_a_file_that_is_broken_under_a_training_is_set_aside_and_its_state_goes_on(
     house: House, damage: Callable[[Path], None]
