@@ -320,26 +320,27 @@ def test_clients_that_trickle_or_say_nothing_are_let_go_and_keep_nobody_waiting(
         headers.replace("POST", "GET").encode() + b"Content-Length: 1000\r\n\r\n",
     ]
     count = effort(120, 600)
-    slow = [socket.create_connection(("127.0.0.1", house.port), timeout=10) for _ in range(count)]
-    started = time.monotonic()
-    for number, connection in enumerate(slow):
-        connection.sendall(begun[number % len(begun)])
-    until(lambda: server.open_sockets >= sockets + count, "their connections")
-    slowest = 0.0
-    while server.open_sockets > sockets + 2:
-        assert time.monotonic() - started < 30, f"{server.open_sockets - sockets} of {count} are still held"
-        for connection in slow:
-            with suppress(OSError):  # it was let go
-                connection.sendall(b"x")
-        asked = time.monotonic()
-        assert ask(house, "GET", "/api/progress/quiet").status_code == 200
-        slowest = max(slowest, time.monotonic() - asked)
-        time.sleep(0.2)  # the trickle
-    print(
-        f"{count} connections were let go after {time.monotonic() - started:.1f} s; an answer took {slowest:.3f} s at most"
-    )
-    for connection in slow:
-        connection.close()
+    with ExitStack() as opened:
+        slow = [
+            opened.enter_context(socket.create_connection(("127.0.0.1", house.port), timeout=10)) for _ in range(count)
+        ]
+        started = time.monotonic()
+        for number, connection in enumerate(slow):
+            connection.sendall(begun[number % len(begun)])
+        until(lambda: server.open_sockets >= sockets + count, "their connections")
+        slowest = 0.0
+        while server.open_sockets > sockets + 2:
+            assert time.monotonic() - started < 30, f"{server.open_sockets - sockets} of {count} are still held"
+            for connection in slow:
+                with suppress(OSError):  # it was let go
+                    connection.sendall(b"x")
+            asked = time.monotonic()
+            assert ask(house, "GET", "/api/progress/quiet").status_code == 200
+            slowest = max(slowest, time.monotonic() - asked)
+            time.sleep(0.2)  # the trickle
+        print(
+            f"{count} connections were let go after {time.monotonic() - started:.1f} s; an answer took {slowest:.3f} s at most"
+        )
     assert slowest < 5
     assert server.memory_kb < memory + 60_000
     assert ask(house, "GET", "/api/progress/slow").status_code == 404

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.server.mounts import Json, Mount
+from tests.server.mounts import Json, Mount, until
 
 BAD_IDS = ["..", ".", "a b", "a%2Fb", "%2e%2e", "%00", "a%0Ab", "%F0%9F%92%A5", "x" * 129, "a;b", "<b>", "%FF"]
 
@@ -101,6 +101,45 @@ def test_an_error_without_a_text_is_422(mount: Mount, session_id: str, text: str
 def test_an_idempotency_key_of_the_header_is_bounded_too(mount: Mount, session_id: str) -> None:
     answer = mount.post(f"/api/progress/{session_id}/update", {}, headers={"Idempotency-Key": "k" * 201})
     assert answer.status_code == 422
+
+
+def test_the_header_is_bounded_beside_a_key_of_the_body_too(mount: Mount, session_id: str) -> None:
+    body = {"metrics": {"loss": 1.0}, "idempotencyKey": "short"}
+    answer = mount.post(f"/api/progress/{session_id}/update", body, headers={"Idempotency-Key": "k" * 201})
+    assert (answer.status_code, " in Idempotency-Key: expected " in answer.json()["error"]) == (422, True)
+    assert mount.get(f"/api/progress/{session_id}").status_code == 404
+
+
+@pytest.mark.parametrize("text", ["1_0", "nan", "-1", "1e3", "1.5", "9007199254740993", "9" * 500, "%D9%A1", "0x1"])
+def test_an_offset_is_whole_and_written_in_digits(mount: Mount, session_id: str, text: str) -> None:
+    for path in (f"/api/sessions?limit={text}", f"/api/sessions/{session_id}/events?epoch=e&after={text}"):
+        answer = mount.get(path)
+        assert (answer.status_code, "expected a whole number" in answer.json()["error"]) == (422, True)
+
+
+@pytest.mark.parametrize("text", ["1_0", "nan", "inf", "-0.1", "20.1", "1e400", "%D9%A1", "0x1", "."])
+def test_a_wait_is_a_number_within_its_bounds(mount: Mount, session_id: str, text: str) -> None:
+    answer = mount.get(f"/api/sessions/{session_id}/events?wait={text}")
+    assert (answer.status_code, "in wait: expected a number from 0 to 20" in answer.json()["error"]) == (422, True)
+
+
+def test_an_address_that_is_no_utf_8_is_400_and_says_where(mount: Mount, session_id: str) -> None:
+    for path, where in (
+        ("/api/sessions?status=%FF", "status"),
+        (f"/api/sessions/{session_id}/events?epoch=%FF", "epoch"),
+    ):
+        answer = mount.get(path)
+        assert (answer.status_code, f" in {where}: expected UTF-8" in answer.json()["error"]) == (400, True)
+    with mount.socket(f"/ws/{session_id}?protocol=%FF") as socket:
+        assert " in protocol: expected UTF-8" in socket.hear()["error"]
+        with pytest.raises(ConnectionClosed):
+            socket.hear()
+    until(lambda: session_id not in mount.context.hub.watched_sessions())
+
+
+def test_the_address_of_a_socket_opened_by_hand_says_what_it_is(mount: Mount, session_id: str) -> None:
+    answer = mount.get(f"/ws/{session_id}")
+    assert (answer.status_code, " in Upgrade: expected websocket" in answer.json()["error"]) == (400, True)
 
 
 @pytest.mark.parametrize("chunked", [False, True])
