@@ -62,7 +62,7 @@ def test_a_loop_that_another_extension_blocks_recovers_by_itself(house: House, e
         at = time.monotonic()
         server.block(blocked_s)
         # Who trains notices nothing of it.
-        training.goes_on(100)
+        training.goes_on(20)
         assert time.monotonic() - at < blocked_s
         for viewer in viewers:
             over = at + blocked_s
