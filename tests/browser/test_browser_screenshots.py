@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,49 @@ def test_a_cell_fits_its_page_in_every_theme_and_width(
     cut = "elements => elements.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
     assert page.dashboard.locator(".forge-tile *").evaluate_all(cut) == []
     page.page.screenshot(path=screenshots / f"cell-{theme}-{width}.png")
+    context.close()
+
+
+@pytest.mark.parametrize(
+    ("way", "label", "why"),
+    [
+        ("http", "polling", "WebSocket is blocked here"),
+        ("comm", "through the kernel", "the server can’t be reached"),
+        ("other-store", "through the kernel", "this server keeps another store"),
+    ],
+)
+def test_the_badge_says_which_way_and_why_in_every_theme_and_width(
+    trained: JupyterServer, browser: Browser, screenshots: Path, way: str, label: str, why: str
+) -> None:
+    context = browser.new_context(viewport={"width": 1400, "height": 900}, reduced_motion="reduce")
+    if way in ("http", "comm"):
+        context.route_web_socket(re.compile(r"/forge/ws/"), lambda socket: socket.close(code=4400))
+    if way == "comm":
+        context.route(re.compile(r"/forge/api/"), lambda route: route.abort())
+    page = NotebookPage(context.new_page())
+    notebook = f"badge-{way}.ipynb"
+    copied = f"import os, shutil\nshutil.copytree({str(trained.store)!r}, 'other', dirs_exist_ok=True)\n"
+    new_id = "os.remove('other/store.json')\nos.environ['FORGE_WIDGETS_STORE'] = os.path.abspath('other')\n"
+    trained.write_notebook(notebook, (copied + new_id if way == "other-store" else "") + WATCH)
+    page.open(trained, notebook)
+    page.execute("application:set-mode", mode="single-document")
+    if page.page.locator("#jp-left-stack").is_visible():
+        page.execute("application:toggle-left-area")
+    page.run_cell()
+    page.expect_text("completed", timeout_s=40)
+    badge = page.dashboard.locator(".forge-badge")
+    expect(badge).to_contain_text(label, timeout=40_000)
+    expect(page.dashboard.locator(".forge-why")).to_have_text(why, timeout=40_000)
+    for theme in ("light", "dark"):
+        page.execute("apputils:change-theme", theme=f"JupyterLab {theme.capitalize()}")
+        page.page.wait_for_function(
+            "light => document.body.dataset.jpThemeLight === light", arg=str(theme == "light").lower()
+        )
+        for width in (400, 1400):
+            page.page.set_viewport_size({"width": width, "height": 900})
+            expect(badge).to_be_visible()
+            assert page.dashboard.evaluate("element => element.scrollWidth <= element.clientWidth + 1")
+            page.page.screenshot(path=screenshots / f"badge-{way}-{theme}-{width}.png")
     context.close()
 
 

@@ -59,6 +59,12 @@ function Header({ view, words }: PartProps): JSX.Element {
         {label}
         <span className="forge-hidden">. {explanation}</span>
       </span>
+      {view.link.transport !== null && view.link.reason !== '' && (
+        // Whoever can hear the badge has heard it.
+        <span className="forge-why" aria-hidden="true" title={explanation}>
+          {view.link.reason}
+        </span>
+      )}
     </header>
   );
 }
