@@ -1,7 +1,8 @@
 # make demo   watch three networks being trained, live in JupyterLab
 # make test   everything CI checks: lint, types, front-end tests, Python tests in real browsers and servers
 # make lint   the first part of it
-# make soak   the faults that a live view has to survive, on real processes: kills, cuts, full disks (docs/RELIABILITY.md)
+# make soak   the faults that a live view has to survive, on real processes: kills, cuts, full disks (docs/RELIABILITY.md),
+#             and fifty times as much garbage as `make test` throws at all that reads
 # make setup  only the set-up, which the others do by themselves; make clean undoes it
 
 PYTHON ?= python3
@@ -31,7 +32,7 @@ test: lint $(STAMPS)/chromium
 
 # -rP shows what each test drew its accidents by, and measured.
 soak: setup
-	FORGE_FAULTS=long $(BIN)/python -m pytest tests/faults -rP $(PYTEST_ARGS)
+	FORGE_FAULTS=long $(BIN)/python -m pytest tests/faults tests/fuzz tests/server/test_server_openapi.py -rP $(PYTEST_ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -20,8 +20,10 @@ from openapi_spec_validator import validate
 from tornado.web import RequestHandler
 
 from forge_widgets.core.events import STATUSES
+from forge_widgets.errors import ForgeError
 from forge_widgets.server.app import ROUTES, STANDALONE_ROUTES, Route
 from forge_widgets.server.description import read_description
+from forge_widgets.server.failures import answer_of
 from forge_widgets.server.limits import Limits
 from forge_widgets.server.update import UPDATE_TYPES
 from tests.server.mounts import TOKEN, Json, Mount, event, in_jupyter, rows, standalone
@@ -96,7 +98,29 @@ def test_it_says_what_the_server_holds_to() -> None:
     waits = description["paths"]["/api/sessions/{session_id}/events"]["get"]["parameters"][-1]
     assert (waits["name"], waits["schema"]["maximum"]) == ("wait", limits.max_wait_s)
     assert f"nested over {limits.max_depth} levels" in description["info"]["description"]
-    assert f"({limits.max_body_bytes:,} bytes; {limits.max_inflated_bytes:,} inflated)" in description["info"]["description"]
+    assert (
+        f"({limits.max_body_bytes:,} bytes; {limits.max_inflated_bytes:,} inflated)"
+        in description["info"]["description"]
+    )
+
+
+def test_every_status_of_an_error_is_explained_in_the_description_and_in_the_docs() -> None:
+    rows_of = [
+        [line for line in text.splitlines() if line.startswith("|")]
+        for text in (read_description()["info"]["description"], (HERE.parents[1] / "docs" / "REST.md").read_text())
+    ]
+    assert rows_of[0] == rows_of[1]
+    explained = {int(line[2:5]) for line in rows_of[0] if line[2:5].isdecimal()}
+    assert {answer_of(error).status for error in one_of_each(ForgeError)} <= explained
+
+
+def one_of_each(kind: type[ForgeError]) -> Iterator[ForgeError]:
+    """Make an error of each kind, whatever it is made of."""
+    error = kind.__new__(kind)
+    error.args = ("said",)
+    yield error
+    for narrower in kind.__subclasses__():
+        yield from one_of_each(narrower)
 
 
 def test_every_operation_names_its_errors_and_every_part_is_used() -> None:
@@ -170,6 +194,7 @@ class Failures(logging.Handler):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_600)
 def test_the_server_does_what_its_description_says(tried: Mount, tmp_path: Path) -> None:
     is_long = os.environ.get("FORGE_FAULTS") == "long"
     seed = int(os.environ.get("FORGE_FAULTS_SEED") or (random.SystemRandom().randrange(2**32) if is_long else 1))
