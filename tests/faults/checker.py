@@ -7,7 +7,7 @@ frame on, and the state is the fold of the log on what was before its floor.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import dropwhile
+from itertools import dropwhile, takewhile
 from typing import NamedTuple
 
 from forge_widgets.core.events import Event, Record
@@ -73,9 +73,15 @@ def check(
     *,
     before: Sequence[Slice] = (),
 ) -> Slice:
-    """Judge a session; return its log. ``before`` are its earlier logs, which were moved away in mid-training."""
+    """Judge a session; return its log.
+
+    ``before`` are its earlier logs, which were moved away in mid-training, and what was read of this one before it was
+    trimmed, in that order: all that is below the floor has to be in them.
+    """
     log = read_all(store, session_id)
-    logs = {one.epoch: one for one in (*before, log)}
+    logs: dict[str, Slice] = {}
+    for one in (*before, log):
+        logs[one.epoch] = _joined(logs[one.epoch], one) if one.epoch in logs else one
     for one in logs.values():
         _check_numbering(one)
     _check_acknowledged(list(logs.values()), acknowledged)
@@ -88,6 +94,19 @@ def check(
             _check_chapter(chapter, logs)
         _check_end(viewer, log, snapshot.state)
     return log
+
+
+def _joined(before: Slice, after: Slice) -> Slice:
+    """Put a log together of what was read of it before it was trimmed, and after; see that the two agree."""
+    assert before.floor <= after.floor <= before.top + 1, (
+        f"what is below {after.floor} was read only up to {before.top}"
+    )
+    cut = list(_up_to(after.floor - 1, before.records))
+    assert after.base == fold_all(before.base, cut), "the state before the floor is not the fold of what was there"
+    kept = dropwhile(lambda unit: unit.offset < after.floor, units_of(before.records))
+    for was, now in zip(kept, units_of(after.records), strict=False):
+        assert was == now, f"a trim has changed {was} to {now}"
+    return Slice(after.epoch, before.floor, after.top, [*cut, *after.records], before.base)
 
 
 def _check_numbering(log: Slice) -> None:
@@ -150,16 +169,4 @@ def _check_end(viewer: View, log: Slice, state: State) -> None:
 
 def _up_to(offset: int, records: Sequence[Record]) -> Iterator[Record]:
     """Yield records up to an offset, the last one cut there."""
-    for record in records:
-        if record.offset > offset:
-            return
-        body = record.body
-        if record.last > offset and not isinstance(body, Event):
-            body = body.slice(0, offset - record.offset + 1)
-        yield Record(
-            offset=record.offset,
-            attempt=record.attempt,
-            producer=record.producer,
-            sequence=record.sequence,
-            body=body,
-        )
+    return (record.up_to(offset) for record in takewhile(lambda record: record.offset <= offset, records))
