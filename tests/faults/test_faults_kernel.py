@@ -89,5 +89,7 @@ def test_a_kernel_that_is_killed_in_mid_run_takes_nothing_with_it_and_its_page_g
     log = house.judge(said=acks)
     assert events_of(log) == ["training_started", "connection_lost"] * len(pages)
     # The server has gone on at the cursor that the kernel's last frame left the page at.
-    assert [len(page.chapters) for page in pages] == by_kernel
+    assert all(
+        chapter.recovered for page, known in zip(pages, by_kernel, strict=True) for chapter in page.chapters[known:]
+    )
     print(f"{len(pages)} kernels killed, {len(acks)} times something was acknowledged")

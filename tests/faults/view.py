@@ -52,6 +52,11 @@ class View:
         self.applied_at = 0.0
 
     @property
+    def unbroken(self) -> bool:
+        """Whether it has gone on from its own cursor in one log all along, whatever came coalesced."""
+        return all(one.recovered and one.epoch == self.chapters[0].epoch for one in self.chapters)
+
+    @property
     def position(self) -> tuple[str, int]:
         """The cursor: epoch and the last offset that was applied."""
         return (self.chapters[-1].epoch, self.offset) if self.chapters else ("", 0)

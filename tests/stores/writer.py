@@ -30,6 +30,7 @@ def lock(folder: str, session_id: str) -> None:
     import apsw
 
     with apsw.Connection(f"{folder}/sessions/{session_id}.sqlite") as connection:
+        connection.set_busy_timeout(20_000)
         connection.execute("BEGIN IMMEDIATE") if not connection.in_transaction else None
         connection.execute("UPDATE meta SET floor = floor")
         print("locked", flush=True)
