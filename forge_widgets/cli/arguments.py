@@ -15,7 +15,7 @@ def add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--store",
         metavar="URL",
-        help="where sessions are kept: a folder or sqlite:///folder "
+        help="where sessions are kept: a folder, sqlite:///folder or http(s)://host:port/prefix "
         "(default: $FORGE_WIDGETS_STORE, else a folder in Jupyter's data directory)",
     )
 

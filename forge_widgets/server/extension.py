@@ -38,7 +38,8 @@ class ForgeWidgetsExtension(ExtensionApp):
     store_url = Unicode(
         None,
         allow_none=True,
-        help="""Where sessions are kept: a folder, "sqlite:///folder" or "memory://name".
+        help="""Where sessions are kept: a folder, "sqlite:///folder", "http(s)://host:port/prefix" (what another
+        machine serves; its token in FORGE_WIDGETS_TOKEN) or "memory://name".
 
         Default: None, which means what the environment variable FORGE_WIDGETS_STORE names, else the folder
         "forge_widgets" in Jupyter's data directory.""",
