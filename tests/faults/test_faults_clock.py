@@ -31,12 +31,12 @@ def test_a_clock_that_jumps_changes_no_order_and_loses_nobody(
     house.serve(**(clock.environment if whose in ("server", "both") else {}))
     training = house.train("s", 100, "", **(clock.environment if whose in ("training", "both") else {}))
     viewers = [house.watch(), house.watch(transport="http")]
-    for _ in range(effort(1, 5)):
+    for _ in range(effort(1, 3)):
         for jump in JUMPS.values():
             jump(clock)
             training.goes_on(20)
             # The next beats and looks at who lives come within this time: 2 s from beat to beat, 0.5 s from look to look.
-            time.sleep(effort(0.7, 5.0))
+            time.sleep(effort(0.7, 3.0))
     training.goes_on(20)
     assert training.stop() == 0
     log = house.judge(training)

@@ -39,7 +39,7 @@ def test_a_disk_that_fails_is_said_and_what_waits_is_saved_in_order_once_it_heal
     house.serve()
     training = house.train(FORGE_FAULTS_DISK="failing")
     viewers = [house.watch(), house.watch(transport="http")]
-    for _ in range(effort(1, 20)):
+    for _ in range(effort(1, 10)):
         with harm(training):
             for viewer in viewers:
                 viewer.until(lambda v=viewer: v.unsaved > 20, "word of what is not saved", 30)  # type: ignore[misc]

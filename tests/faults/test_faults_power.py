@@ -116,9 +116,9 @@ def test_what_was_acknowledged_outlives_a_power_cut_at_every_sync(
 ) -> None:
     cuts = 0
     monkeypatch.setattr(folders, "is_network", lambda path: journal == "rollback journal")
-    for life_number in range(effort(1, 8)):
+    for life_number in range(effort(1, 6)):
         life = recorded(tmp_path / f"life-{life_number}", chance, monkeypatch)
-        for cut in chance.sample(life.disk.cuts, min(len(life.disk.cuts), effort(50, 500))):
+        for cut in chance.sample(life.disk.cuts, min(len(life.disk.cuts), effort(50, 250))):
             for kept, names in KEPT:
                 with TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else tmp_path) as left:
                     survives(cut, Path(left), kept, names, chance)

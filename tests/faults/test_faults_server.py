@@ -58,7 +58,7 @@ def test_a_loop_that_another_extension_blocks_recovers_by_itself(house: House, e
     viewers = [house.watch() for _ in range(10)] + [house.watch(transport="http"), house.watch(transport="auto")]
     sockets, before = server.open_sockets, [viewer.connections for viewer in viewers]
     blocked_s, took = effort(3.0, 10.0), []
-    for _ in range(effort(1, 5)):
+    for _ in range(effort(1, 3)):
         at = time.monotonic()
         server.block(blocked_s)
         # Who trains notices nothing of it.
@@ -76,7 +76,7 @@ def test_a_loop_that_another_extension_blocks_recovers_by_itself(house: House, e
     assert all(viewer.unbroken for viewer in viewers)
     # Given up after three and a half heartbeats, and tried again at most every five seconds.
     tried = [viewer.connections - was for viewer, was in zip(viewers[:10], before, strict=False)]
-    assert max(tried) <= 4 * effort(1, 5), tried
+    assert max(tried) <= 4 * effort(1, 3), tried
 
 
 def test_who_may_no_longer_see_gets_nothing_more(house: House, tmp_path: Path, effort: Effort) -> None:
