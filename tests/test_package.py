@@ -70,6 +70,10 @@ def test_the_wheel_holds_the_built_scripts_and_their_licences(wheel_names: list[
     assert f"forge_widgets/static/{name}" in wheel_names
 
 
+def test_the_wheel_holds_what_the_server_sends_of_itself(wheel_names: list[str]) -> None:
+    assert {"forge_widgets/server/openapi.json", "forge_widgets/server/page.html"} <= set(wheel_names)
+
+
 def test_the_anywidget_is_small(wheel: zipfile.Path) -> None:
     assert 0 < len((wheel / "forge_widgets/static/widget.js").read_bytes()) <= MAX_WIDGET_BYTES
 
