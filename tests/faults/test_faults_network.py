@@ -14,12 +14,12 @@ from forge_widgets.core.steps import block_of
 from forge_widgets.core.subscription import Frame
 from forge_widgets.core.wire import frame_message
 from forge_widgets.stores import open_store
+from tests.faults.conftest import Effort
 from tests.faults.house import House
 from tests.faults.proxy import Cut
 from tests.faults.view import Json
 from tests.faults.viewer import Patience, Viewer
 
-RESETS = 5
 LONGEST_STREAM = 2_000
 SLOW_S = 8.0
 
@@ -43,12 +43,12 @@ def heal(viewer: Viewer) -> None:
     assert viewer.offset == 3
 
 
-def test_a_reset_in_mid_stream_is_resumed_within_a_second(house: House, chance: random.Random) -> None:
+def test_a_reset_in_mid_stream_is_resumed_within_a_second(house: House, chance: random.Random, effort: Effort) -> None:
     house.serve()
     training, proxy = house.train(), house.proxy()
     viewer = house.watch(through=proxy)
     took = []
-    for _ in range(RESETS):
+    for _ in range(effort(3, 30)):
         training.goes_on(chance.randrange(5, 60))
         proxy.reset()
         at = time.monotonic()
@@ -56,19 +56,22 @@ def test_a_reset_in_mid_stream_is_resumed_within_a_second(house: House, chance: 
         took.append(viewer.applied_at - at)
     assert training.stop() == 0
     house.judge(training)
-    assert len(viewer.chapters) == 1
-    assert len(viewer.failures) == RESETS
+    assert viewer.unbroken
+    assert len(viewer.failures) == len(took)
     print(f"resumed after {', '.join(f'{seconds:.2f}' for seconds in took)} s")
-    assert max(took) < 1.0, took
+    assert sorted(took)[int(0.9 * (len(took) - 1))] < 1.0, took
 
 
 @pytest.mark.parametrize(("cut", "stride"), [("reset", 1), ("half-close", 5), ("close", 5)])
-def test_a_stream_that_is_cut_at_any_byte_is_never_half_applied(house: House, cut: Cut, stride: int) -> None:
+def test_a_stream_that_is_cut_at_any_byte_is_never_half_applied(
+    house: House, chance: random.Random, effort: Effort, cut: Cut, stride: int
+) -> None:
+    stride *= effort(4, 1)
     seen = record_little(house)
     house.serve()
     proxy, viewers = house.proxy(), []
     proxy.down.cut = cut
-    for position in range(0, LONGEST_STREAM, stride):
+    for position in range(chance.randrange(stride), LONGEST_STREAM, stride):
         viewer = house.view(through=proxy, patience=Patience(welcome_s=2.0))
         viewers.append(viewer)
         viewer.take(seen)
@@ -85,14 +88,15 @@ def test_a_stream_that_is_cut_at_any_byte_is_never_half_applied(house: House, cu
     house.judge(viewers=viewers)
 
 
-def test_a_harmed_byte_is_never_applied(house: House, chance: random.Random) -> None:
+def test_a_harmed_byte_is_never_applied(house: House, chance: random.Random, effort: Effort) -> None:
     """Every byte of a stream in turn has its highest bit turned over: what a frame says is refused whole."""
     seen = record_little(house)
     house.serve()
     proxy, viewers = house.proxy(), []
     # A byte that makes a frame seem longer is noticed by the silence that follows.
     patience = Patience(welcome_s=0.3, missed_heartbeats=1.5)
-    for position in range(chance.randrange(2), LONGEST_STREAM, 2):
+    stride = effort(8, 1)
+    for position in range(chance.randrange(stride), LONGEST_STREAM, stride):
         viewer = house.view(through=proxy, patience=patience)
         viewers.append(viewer)
         viewer.take(seen)
@@ -103,7 +107,7 @@ def test_a_harmed_byte_is_never_applied(house: House, chance: random.Random) -> 
             break
         heal(viewer)
     print(f"{len(viewers)} harmed bytes")
-    assert len(viewers) > 150
+    assert len(viewers) * stride > 300
     house.judge(viewers=viewers)
 
 
