@@ -12,13 +12,16 @@ from msgspec import Struct
 
 from forge_widgets.core.subscription import COARSE, FINE, Detail
 
-LEAST_WINDOW = 8_000
+LEAST_WINDOW = 12_000
 FIRST_WINDOW = 16_000
 MOST_WINDOW = 256_000
 """Bytes that may be on their way: at least, before anything is known of the link, and at most."""
 
 QUEUE_S = 0.4
 """What is on its way beyond what the distance itself takes: so many seconds of the link at most."""
+
+MOST_PAUSE_S = 1.0
+"""Between two frames at most, where there is room on the link."""
 
 MARK_BYTES = 4_000
 MARK_S = 0.5
@@ -58,6 +61,8 @@ class Link:
     def __init__(self) -> None:
         self._sent = 0
         self._arrived = 0
+        # Bytes sent last.
+        self._newest = 0
         # Not acknowledged yet, the oldest first.
         self._marks: deque[Mark] = deque()
         self._marked = 0
@@ -73,6 +78,7 @@ class Link:
     def sent(self, size: int, now: float) -> bytes | None:
         """Note that so many bytes were sent. Return the name of a mark to set behind them, None where none is due."""
         self._sent += size
+        self._newest = size
         if self._sent - self._marked < MARK_BYTES and now - self._marked_at < MARK_S:
             return None
         self._names += 1
@@ -126,6 +132,11 @@ class Link:
     def full(self) -> bool:
         """Whether so much is on its way that the next frame has to wait for an acknowledgement."""
         return self._sent - self._arrived >= self._window and bool(self._marks)
+
+    @property
+    def pause_s(self) -> float:
+        """Seconds to leave between what was sent last and the next, so that frames come evenly and not in bunches."""
+        return min(MOST_PAUSE_S, self._newest * (self._byte_s or 0.0))
 
     @property
     def detail(self) -> Detail:

@@ -38,8 +38,8 @@ class Detail(Struct, frozen=True):
 FINE = Detail()
 """What a viewer on a good link takes."""
 
-COARSE = Detail(rows=100, points=400, opening=400)
-"""What a viewer takes whose link is slow: some 10 KB at most."""
+COARSE = Detail(rows=50, points=240, opening=240)
+"""What a viewer takes whose link is slow: some 6 KB as text."""
 
 SPARING = Detail(opening=4_000)
 """What goes through a kernel that has a training to run besides."""

@@ -70,7 +70,7 @@ async def follow_story(viewer: Viewer, context: ServerContext, session_id: str) 
             for message in told.messages:
                 await viewer.deliver(message)
             if told.messages:
-                await asyncio.sleep(spacing_s)
+                await asyncio.sleep(max(spacing_s, viewer.link.pause_s))
             else:
                 await wake.wait()
 
@@ -101,7 +101,7 @@ async def follow_frames(viewer: Viewer, context: ServerContext, session_id: str)
                 told, heartbeat_due = watched.arrears, loop.time() + limits.heartbeat_s
                 await viewer.deliver(heartbeat_message(watched.cursor, told, context.clock()))
             if sent is not None:
-                await asyncio.sleep(spacing_s)
+                await asyncio.sleep(max(spacing_s, viewer.link.pause_s))
             else:
                 await wait_at_most(wake, min(heartbeat_due, refine_due) - loop.time())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from forge_widgets.core.link import FIRST_WINDOW, LEAST_WINDOW, MARK_S, MOST_WINDOW, Link
+from forge_widgets.core.link import FIRST_WINDOW, LEAST_WINDOW, MARK_S, MOST_PAUSE_S, MOST_WINDOW, Link
 from forge_widgets.core.subscription import COARSE, FINE
 
 
@@ -79,6 +79,18 @@ def test_a_long_way_alone_makes_no_slow_link(distance_s: float) -> None:
     began = wire.now
     wire.run(60, 5_000)
     assert wire.now - began == pytest.approx(60 * 0.05, abs=0.2)
+
+
+def test_frames_go_out_as_evenly_as_the_link_takes_them() -> None:
+    wire = Wire(20_000, 0.05)
+    assert wire.link.pause_s == 0
+    wire.run(30, 6_000)
+    assert wire.link.pause_s == pytest.approx(6_000 / 20_000, rel=0.2)
+    wire.link.sent(90_000, wire.now)
+    assert wire.link.pause_s == MOST_PAUSE_S
+    good = Wire(10_000_000, 0.05)
+    good.run(30, 6_000)
+    assert good.link.pause_s < 0.01
 
 
 def test_a_link_that_gets_better_is_believed_after_a_while() -> None:

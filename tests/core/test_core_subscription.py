@@ -117,7 +117,7 @@ def test_who_is_further_behind_than_it_takes_at_once_gets_every_event_and_the_ro
 
 def test_a_viewer_begins_with_all_points_or_with_as_many_as_it_takes() -> None:
     log = SessionLog("s")
-    log.apply(slice_of(log_of([300])))
+    log.apply(slice_of(log_of([200])))
     for detail, coarse in ((FINE, False), (COARSE, False), (Detail(opening=20), True)):
         frame = log.frame(None, detail)
         assert frame is not None

@@ -57,6 +57,11 @@ def test_of_many_lines_each_keeps_a_few_points() -> None:
     assert {len(line["steps"]) for line in sent(curves(30), 60)["series"]} == {MIN_LINE_POINTS}
 
 
+def test_of_an_offer_the_newest_known_version_is_taken() -> None:
+    offers = ("1", "2,1", " 1 ,x", "2", "", "1.0")
+    assert [wire.agreed_protocol(offered) for offered in offers] == [1, 1, 1, None, None, None]
+
+
 def test_a_view_is_greeted_and_told_where_the_log_stands_as_the_protocol_says() -> None:
     assert wire.welcome_message("s", "store-1", 10.0, 5.0) == {
         "type": "welcome",

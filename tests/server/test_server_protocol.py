@@ -269,7 +269,7 @@ class Reluctant:
             self._protocol.receive_data(data)
             for happened in self._protocol.events_received():
                 if isinstance(happened, Frame) and happened.opcode is Opcode.TEXT:
-                    self.messages.append(json.loads(happened.data))
+                    self.messages.append(json.loads(bytes(happened.data)))
             if self.answers:
                 self._answer()
 

@@ -246,7 +246,7 @@ def test_native_pings_are_in_seconds_in_both_mounts(mount: Mount) -> None:
         assert isinstance(handler, SocketHandler)
         assert handler.ws_connection is not None
         params = handler.ws_connection.params  # type: ignore[attr-defined]  # of the one protocol that tornado has
-        assert (params.ping_interval, params.ping_timeout) == (20.0, 15.0)
+        assert (params.ping_interval, params.ping_timeout) == (mount.context.limits.ping_s, mount.context.limits.pong_s)
     until(lambda: not mount.context.hub.connections)
 
 
