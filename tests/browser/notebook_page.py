@@ -83,7 +83,8 @@ class NotebookPage:
         )
 
     def interrupt(self) -> None:
-        """Interrupt the kernel."""
+        """Interrupt the kernel, once the page has found it (again)."""
+        self.page.wait_for_function(f"() => {_PANEL}.sessionContext.session?.kernel", timeout=60_000)
         self.page.evaluate(f"() => {_PANEL}.sessionContext.session.kernel.interrupt()")
 
     def restart_kernel(self) -> None:

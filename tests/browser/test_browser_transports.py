@@ -207,7 +207,7 @@ def test_a_curve_holds_every_step_once_though_the_server_was_out_of_reach_for_a_
     without_lab_part: JupyterServer, page: NotebookPage, context: BrowserContext
 ) -> None:
     gate = Gate(context)
-    steps = 900
+    steps = 700
     chart = 'forge.MetricChart("curve")'
     without_lab_part.write_notebook("curve.ipynb", training("curve", steps=steps, shown=chart))
     page.open(without_lab_part, "curve.ipynb")
@@ -215,7 +215,7 @@ def test_a_curve_holds_every_step_once_though_the_server_was_out_of_reach_for_a_
     drawn = page.expect_points_above(30, timeout_s=40)
     gate.shut()
     # It goes down to the kernel, and up again.
-    drawn = page.expect_points_above(drawn + 200, timeout_s=40)
+    drawn = page.expect_points_above(drawn + 120, timeout_s=40)
     gate.open = True
     page.wait_for_cell(timeout_s=90)
     numbers = "plot => plot.data.filter(trace => trace.mode === 'lines').map(trace => [...trace.x])"
