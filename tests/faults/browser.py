@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +113,8 @@ class Browser(View):
         self.delivering: str | None = None
         self.reason = ""
         self.history: list[str | None] = []
+        # When that changed last (monotonic seconds).
+        self.changed_at = 0.0
         # True while it says that nothing can be reached.
         self.offline = False
         # What it said last of what is not saved, and of records that it has only seen thinned.
@@ -232,7 +235,7 @@ class Browser(View):
         self.view = said
         self.reason, self.offline = said["reason"], said["offlineSince"] is not None
         if said["transport"] != self.delivering:
-            self.delivering = said["transport"]
+            self.delivering, self.changed_at = said["transport"], time.monotonic()
             self.history.append(self.delivering)
 
 
