@@ -19,7 +19,7 @@ from forge_widgets.server.failures import BodyTooLarge, MalformedBody, WrongCont
 from forge_widgets.server.inflate import inflate
 from forge_widgets.server.limits import Limits
 from forge_widgets.server.rates import MAX_CLIENTS, MAX_DEBT_S, PublishRates
-from tests.server.mounts import Mount, event, rows, standalone
+from tests.server.mounts import TOKEN, Mount, event, rows, standalone
 
 Json = dict[str, Any]
 
@@ -282,3 +282,22 @@ def test_what_another_producer_records_beside_it_is_in_the_same_log(
     bodies: list[Body] = [event("training_started"), rows(0, 5)]
     mount.append(session_id, *bodies, producer="local", sequence=1)
     assert post(mount, session_id, batch(1, steps(0, 2), producer="far")).json()["top"] == 8
+
+
+def test_a_second_server_shows_and_records_what_lies_in_the_first_ones_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORGE_WIDGETS_TOKEN", TOKEN)
+    with standalone(tmp_path / "store") as first, standalone(first.url) as second:
+        first.append("s", event("training_started"), rows(0, 5), producer="p", sequence=1)
+        assert second.get("/api/health").json()["storeId"] == first.context.store.store_id
+        assert second.get("/api/progress/s").json()["metrics"]["currentStep"] == 4
+        assert [one["sessionId"] for one in second.get("/api/sessions").json()["sessions"]] == ["s"]
+        with second.socket("/ws/s?protocol=1") as viewer:
+            viewer.hear_type("frame")
+            first.append("s", rows(5, 10), producer="p", sequence=7)
+            viewer.hear_until(lambda message: message.get("to") == 11)
+            second.update("s", metrics={"loss": 0.125})
+            viewer.hear_until(lambda message: message.get("to") == 12)
+        assert post(second, "s", batch(20, steps(20, 21), producer="p")).json()["expected"] == 12
+        assert first.get("/api/progress/s").json()["metrics"]["loss"] == 0.125

@@ -26,7 +26,11 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     if request.param == "http":
         monkeypatch.setenv("FORGE_WIDGETS_TOKEN", TOKEN)
         # As fast as a test goes: what is refused for its rate is another test's.
-        limits = Limits(publish_rows_per_s=None, publish_requests_per_s=None, rows_a_read=100_000)
+        limits = Limits(
+            publish_rows_per_s=None, publish_requests_per_s=None, rows_a_read=100_000, max_body_bytes=4_000_000
+        )
+        # Nor is it told how a batch is cut for its way.
+        monkeypatch.setattr("forge_widgets.stores.http.MAX_SENT_BYTES", 4_000_000)
         with standalone(tmp_path / "store", limits=limits) as mount:
             opened = open_store(mount.url)
             yield opened

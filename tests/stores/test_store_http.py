@@ -41,7 +41,7 @@ def answering(status: int, body: bytes = b"", **headers: str) -> Iterator[str]:
         def do_GET(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            for name, value in {"Content_Length": str(len(body)), **headers}.items():
                 self.send_header(name.replace("_", "-"), value)
             self.end_headers()
             self.wfile.write(body)
@@ -303,6 +303,15 @@ def test_a_server_that_takes_connections_and_never_answers_is_given_up(monkeypat
         pytest.raises(StoreUnavailable, match="it does not answer"),
     ):
         store.send_beat("s", Heartbeat(producer="p"))
+
+
+def test_a_server_without_tls_is_not_taken_for_one_with_it() -> None:
+    with (
+        answering(200, b"{}") as url,
+        opened(url.replace("http", "https")) as store,
+        pytest.raises(StoreUnavailable, match="no safe connection"),
+    ):
+        store.snapshot("s")
 
 
 def test_a_server_that_hangs_up_in_the_middle_of_an_answer_is_out_of_reach() -> None:

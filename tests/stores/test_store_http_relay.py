@@ -395,6 +395,25 @@ def test_a_producers_note_that_is_lost_is_made_do_without(far: Far) -> None:
     remote.close()
 
 
+def test_an_empty_file_goes_once_nobody_is_likely_to_record_there(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    outbox, remote = far.outbox(), far.remote()
+    outbox.put("s", batch("p", 1, steps(0, 5)))
+    deliver(outbox, remote, "s", 5.0)
+    monkeypatch.setattr("forge_widgets.stores.http_outbox.EMPTY_KEPT_S", float("inf"))
+    assert outbox.sessions() == []
+    assert (outbox.folder / "sessions" / "s.sqlite").exists()
+    monkeypatch.setattr("forge_widgets.stores.http_outbox.EMPTY_KEPT_S", 0.0)
+    other = far.outbox()
+    assert other.sessions() == []
+    assert not (outbox.folder / "sessions" / "s.sqlite").exists()
+    # Whoever had it open remembers up to where it went; the remote has had more since.
+    outbox.put("s", batch("p", 20, steps(19, 5)))
+    assert other.sessions() == ["s"]
+    other.close()
+    outbox.close()
+    remote.close()
+
+
 def test_a_delivery_whose_time_is_over_says_that_something_is_left(far: Far) -> None:
     outbox, remote = far.outbox(), far.remote()
     for number in range(4):
