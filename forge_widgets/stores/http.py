@@ -43,7 +43,9 @@ MAX_TEXT_CHARS = 100_000
 VERSION_GOOD_FOR_S = 0.1
 """A version is asked for at most so often for each session: a server in between looks forty times a second."""
 
+APPEND_ANSWER_S = 4.0
 BEAT_ANSWER_S = 3.0
+"""Seconds that a writer waits for an answer: less than a run has for its end, so that it can still record here."""
 
 _MAX_VERSIONS = 256
 _TOO_LARGE = 413
@@ -211,7 +213,8 @@ class HttpStore:
         if len(encoded) > MAX_SENT_BYTES and rows > 1:
             return self._append_halves(session_id, batch, rows // 2)
         try:
-            answer = self._link.ask("POST", self._path(session_id, "records"), body=encoded, again=batch.sequence > 0)
+            path, again = self._path(session_id, "records"), batch.sequence > 0
+            answer = self._link.ask("POST", path, body=encoded, again=again, answer_s=APPEND_ANSWER_S)
         except Hole as hole:
             raise SequenceGap(batch.producer.id, hole.expected, batch.sequence) from None
         except Refused as refused:

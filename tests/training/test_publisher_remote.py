@@ -127,6 +127,23 @@ def test_at_its_end_a_training_that_has_to_wait_records_here(tmp_path: Path) -> 
         assert waiting() > 0
 
 
+def test_a_run_that_ends_while_nobody_answers_is_recorded_here_in_time(tmp_path: Path) -> None:
+    with served(tmp_path / "far") as mount:
+        proxy = Proxy(int(mount.url.rpartition(":")[2]))
+        run = Run("s", store=f"http://127.0.0.1:{proxy.port}")
+        run.start()
+        assert run.flush(10)
+        proxy.down.blackhole = True
+        for step in range(1, 11):
+            run.log(step=step, loss=1.0)
+        run.complete()
+        run.close()
+        assert not run._publisher._thread.is_alive()
+        # The remote may have taken what it could not acknowledge: it is sent again, and passed over.
+        assert waiting() >= 1
+        proxy.close()
+
+
 def test_a_training_that_never_reached_its_store_goes_on_where_it_was_when_it_does(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
