@@ -150,7 +150,7 @@ def _upkeep(store: Store, limits: Limits, hub: Hub, clock: Callable[[], float], 
     upkeep = Upkeep(
         store,
         limits.disk_quota_bytes,
-        watched=hub.watched_sessions,
+        is_watched=lambda session_id: hub.viewers(session_id) > 0,
         clock=clock,
         every_s=limits.upkeep_s,
         log=log,

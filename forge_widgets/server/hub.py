@@ -45,13 +45,13 @@ class Hub:
             self._leave(watched, wake)
 
     def viewers(self, session_id: str) -> int:
-        """Return how many viewers a session has."""
+        """Return how many viewers a session has. Any thread may ask."""
         watched = self._watched.get(session_id)
         return 0 if watched is None else len(watched.viewers)
 
     def watched_sessions(self) -> list[str]:
-        """Return the sessions that have viewers, sorted. Any thread may ask."""
-        return sorted(session_id for session_id, watched in list(self._watched.items()) if watched.viewers)
+        """Return the sessions that have viewers, sorted."""
+        return sorted(session_id for session_id, watched in self._watched.items() if watched.viewers)
 
     def nudge(self, session_id: str) -> None:
         """Let a watched session be looked at now: something was appended to it here."""

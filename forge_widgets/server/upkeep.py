@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from forge_widgets.errors import ForgeError
 from forge_widgets.stores.quota import DiskStore, due, keep, words_of_bytes
@@ -21,14 +21,14 @@ class Upkeep:
         store: DiskStore,
         quota_bytes: int,
         *,
-        watched: Callable[[], Collection[str]],
+        is_watched: Callable[[str], bool],
         clock: Callable[[], float],
         every_s: float,
         log: logging.Logger,
     ) -> None:
         self._store = store
         self._quota_bytes = quota_bytes
-        self._watched = watched
+        self._is_watched = is_watched
         self._clock = clock
         self._every_s = every_s
         self._log = log
@@ -58,10 +58,10 @@ class Upkeep:
             self._ended.wait(self._every_s)
 
     def _look(self) -> None:
-        for _ in keep(self._store, self._quota_bytes, self._clock(), watched=self._watched()):
+        for _ in keep(self._store, self._quota_bytes, self._clock(), is_watched=self._is_watched):
             if self._ended.is_set():
                 return
-        total = due(self._store, self._quota_bytes, self._clock(), watched=self._watched()).total_bytes
+        total = due(self._store, self._quota_bytes, self._clock(), is_watched=self._is_watched).total_bytes
         if total > self._quota_bytes and not self._said:
             self._log.warning(
                 "all sessions take %s and may take %s: those that are left run, are watched or are young.",

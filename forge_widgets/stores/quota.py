@@ -7,7 +7,7 @@ what was recorded, and without a quota nobody does.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
@@ -123,13 +123,13 @@ def due(
     quota_bytes: int,
     now: float,
     *,
-    watched: Collection[str] = (),
+    is_watched: Callable[[str], bool] = lambda _: False,
     min_age_s: float = MIN_AGE_S,
     delete: bool = True,
 ) -> Due:
     """Measure a store's sessions and say what is to be done (see ``plan``); nothing is. Raises StoreUnavailable."""
     summaries = {summary.session_id: summary for summary in summaries_now(store, now)}
-    held = [_held(summary, store.bytes_on_disk(summary.session_id), watched) for summary in summaries.values()]
+    held = [_held(summary, store.bytes_on_disk(name), watched=is_watched(name)) for name, summary in summaries.items()]
     total = sum(one.bytes for one in held)
     if total <= quota_bytes:
         return Due(total, [])
@@ -145,16 +145,16 @@ def keep(
     quota_bytes: int,
     now: float,
     *,
-    watched: Collection[str] = (),
+    is_watched: Callable[[str], bool] = lambda _: False,
     min_age_s: float = MIN_AGE_S,
     delete: bool = True,
 ) -> Iterator[Dropped]:
     """Trim and delete sessions until they take no more than ``quota_bytes``; yield and log each that it does.
 
-    Measures after each step and stops as soon as there is room. A session that was recorded to since it was listed is
-    passed over, and so is one that can't be reached. Raises StoreUnavailable where the sessions can't be listed.
+    Measures after each step and stops as soon as there is room. A session that was recorded to or watched since it was
+    listed is passed over, and so is one that can't be reached. Raises StoreUnavailable where the sessions can't be listed.
     """
-    asked = due(store, quota_bytes, now, watched=watched, min_age_s=min_age_s, delete=delete)
+    asked = due(store, quota_bytes, now, is_watched=is_watched, min_age_s=min_age_s, delete=delete)
     left = asked.total_bytes
     for turn in asked.turns:
         if left <= quota_bytes:
@@ -162,7 +162,7 @@ def keep(
         session_id = turn.step.session_id
         try:
             before = store.bytes_on_disk(session_id)
-            if not _take(store, turn):
+            if is_watched(session_id) or not _take(store, turn):
                 continue
             freed = before - store.bytes_on_disk(session_id)
         except ForgeError as error:
@@ -194,7 +194,7 @@ def _is_over(one: Held, now: float, min_age_s: float) -> bool:
     return (one.status in ENDED or one.lost) and not one.watched and now - one.updated_at >= min_age_s
 
 
-def _held(summary: Summary, size: int, watched: Collection[str]) -> Held:
+def _held(summary: Summary, size: int, *, watched: bool) -> Held:
     state = summary.state
     return Held(
         session_id=summary.session_id,
@@ -202,7 +202,7 @@ def _held(summary: Summary, size: int, watched: Collection[str]) -> Held:
         status=state.status,
         updated_at=summary.updated_at,
         lost=state.lost,
-        watched=summary.session_id in watched,
+        watched=watched,
     )
 
 

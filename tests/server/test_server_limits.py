@@ -16,10 +16,11 @@ from traitlets.config import Config
 from websockets.exceptions import ConnectionClosed
 
 from forge_widgets.core.steps import block_of
-from forge_widgets.errors import InvalidInput
+from forge_widgets.errors import InvalidInput, StoreUnavailable
 from forge_widgets.server.extension import ForgeWidgetsExtension
 from forge_widgets.server.limits import Limits
 from forge_widgets.server.settings import limits_of, settings
+from forge_widgets.stores import Summary
 from forge_widgets.stores.memory import MemoryStore
 from forge_widgets.stores.sqlite import SqliteStore
 from tests.server.mounts import Json, Mount, event, in_jupyter, standalone, until
@@ -297,6 +298,31 @@ def test_a_store_that_is_on_no_disk_says_that_it_has_no_quota(caplog: pytest.Log
     with caplog.at_level(logging.WARNING), standalone(MemoryStore(), limits=Limits(disk_quota_bytes=1)) as mount:
         assert mount.context.upkeep is None
     assert "keeps nothing on a disk of this machine" in caplog.text
+
+
+class Failing(SqliteStore):
+    """A store that can't list its sessions twice, for two reasons."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.failures: list[Exception] = [StoreUnavailable(self.url, "it is locked"), ValueError("nobody foresaw this")]
+
+    def summaries(self) -> list[Summary]:
+        if self.failures:
+            raise self.failures.pop(0)
+        return super().summaries()
+
+
+def test_a_store_that_can_not_be_listed_now_is_kept_within_its_quota_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with standalone(tmp_path / "store") as mount:
+        fill(mount, "old", ends=True, at=10_000.0, blocks=3)
+    store, limits = Failing(tmp_path / "store"), Limits(disk_quota_bytes=1, upkeep_s=0.1)
+    with caplog.at_level(logging.WARNING), standalone(store, limits=limits) as mount:
+        until(lambda: floor(mount, "old") is None)
+    assert "it is locked" in caplog.text
+    assert "nobody foresaw this" in caplog.text
 
 
 # --- how they are set ----------------------------------------------------------------------------

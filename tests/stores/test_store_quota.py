@@ -145,7 +145,9 @@ def test_a_store_over_its_quota_trims_the_oldest_and_says_so(
     assert read is not None
     assert read.floor == 1
     assert [one.step for one in keep(store, 1, time.time(), delete=False)] == [Step("new", "trim")]
-    assert [one.step for one in keep(store, 1, time.time(), watched={"new"})] == [Step("old", "delete")]
+    assert [one.step for one in keep(store, 1, time.time(), is_watched=lambda name: name == "new")] == [
+        Step("old", "delete")
+    ]
     assert {summary.session_id for summary in store.summaries()} == {"new", "running"}
     store.close()
 
@@ -166,6 +168,16 @@ def test_a_session_that_goes_on_while_room_is_made_is_left_alone(sqlite: SqliteS
     read = sqlite.read("second", 0)
     assert read is not None
     assert read.floor == 1
+
+
+def test_a_session_that_somebody_comes_to_see_while_room_is_made_is_left_alone(sqlite: SqliteStore) -> None:
+    for number, name in enumerate(("first", "second")):
+        record(sqlite, name, at=100.0 * number)
+    watching: set[str] = set()
+    turns = keep(sqlite, 1, time.time(), is_watched=watching.__contains__)
+    assert next(turns).step == Step("first", "trim")
+    watching |= {"first", "second"}
+    assert list(turns) == []
 
 
 def test_a_session_that_cannot_be_trimmed_holds_up_no_other(
