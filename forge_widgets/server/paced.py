@@ -9,14 +9,23 @@ import asyncio
 import time
 
 from tornado.iostream import StreamClosedError
-from tornado.websocket import WebSocketClosedError, WebSocketHandler
+from tornado.websocket import WebSocketClosedError, WebSocketHandler, WebSocketProtocol, WebSocketProtocol13
 
 from forge_widgets.core.link import Link
 from forge_widgets.core.wire import encode
 from forge_widgets.server.body import Json
 from forge_widgets.server.context import ServerContext
+from forge_widgets.server.failures import SILENT
 from forge_widgets.server.handlers import ForgeHandler
 from forge_widgets.server.waking import wait_at_most
+
+
+class _Protocol(WebSocketProtocol13):
+    """Tornado's protocol, which closes with a reason and no code where pongs stay away."""
+
+    def close(self, code: int | None = None, reason: str | None = None) -> None:
+        """Close; who was only silent, a laptop that slept, may come back. Tornado would say 1000: for good."""
+        super().close(SILENT if code is None and reason is not None else code, reason)
 
 
 class PacedSocket(ForgeHandler, WebSocketHandler):
@@ -45,6 +54,11 @@ class PacedSocket(ForgeHandler, WebSocketHandler):
     def max_message_size(self) -> int:
         """Bytes of a message; beyond it tornado closes with 1009."""
         return self.context.limits.max_message_bytes
+
+    def get_websocket_protocol(self) -> WebSocketProtocol | None:
+        """Return how this socket speaks; None for a version of WebSocket that nobody uses."""
+        protocol = super().get_websocket_protocol()
+        return _Protocol(self, False, protocol.params) if isinstance(protocol, WebSocketProtocol13) else protocol
 
     def on_pong(self, data: bytes) -> None:
         """Note what the viewer has got by now: pings mark places in what it is sent."""

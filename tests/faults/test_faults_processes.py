@@ -67,7 +67,8 @@ def test_who_was_stopped_takes_up_where_it_was(house: House, effort: Effort, who
     watcher = house.watch_in_a_process()
     stopped = {"server": server, "training": training, "viewer": watcher}[whom]
     stopped.send(signal.SIGSTOP)
-    time.sleep(effort(3.0, 60.0))
+    # Longer than a viewer's pong may take, so that it is given up.
+    time.sleep(effort(5.0 if whom == "viewer" else 3.0, 60.0))
     before = [viewer.connections for viewer in viewers]
     stopped.send(signal.SIGCONT)
     training.goes_on(100)

@@ -12,6 +12,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from forge_widgets.core.metrics import DEFAULTS
+from forge_widgets.server.failures import SILENT
 from forge_widgets.server.limits import Limits
 from forge_widgets.server.websocket import SocketHandler
 from tests.server.mounts import TOKEN, Mount, event, rows, standalone, until
@@ -262,6 +263,8 @@ def test_a_connection_that_answers_no_ping_is_closed(tmp_path: Path) -> None:
             assert deaf.recv(4096).startswith(b"HTTP/1.1 101")
             assert deaf.recv(2)[:1] == b"\x89"  # a ping, which stays without an answer
             until(lambda: not mount.context.hub.connections, timeout=10)
+            # Not 1000, which is for good: a laptop that wakes up finds this, and is to come back.
+            assert int.from_bytes(deaf.recv(4)[2:], "big") == SILENT
 
 
 def test_a_task_of_a_viewer_that_fails_is_logged_and_lets_the_client_come_back(
