@@ -46,6 +46,7 @@ it('says when a kernel is there, and asks it on a subshell, since it may be busy
   channel.listen((message) => heard.push(message));
   channel.attach(notebook.context);
   expect(channel.alive).toBe(false);
+  notebook.iopubMessage.emit(said({ method: 'custom', content: { type: 'welcome' } }));
   channel.send({ type: 'subscribe' });
   notebook.kernel.connectionStatus = 'connected';
   notebook.connectionStatusChanged.emit('connected');

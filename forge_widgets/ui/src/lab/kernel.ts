@@ -15,6 +15,8 @@ export class KernelChannel implements CommChannel {
   readonly #listeners = new Set<Listener>();
   #context: ISessionContext | null = null;
   #kernel: Kernel.IKernelConnection | null = null;
+  // What is pushed unasked is thinned: while the server is being tried, it would stand in the way of the whole curves.
+  #wanted = false;
   // Where a busy kernel answers all the same; asked for with the first wish for frames.
   #subshell: Promise<string | null> | null = null;
 
@@ -49,8 +51,9 @@ export class KernelChannel implements CommChannel {
 
   send(message: Record<string, unknown>): void {
     const kernel = this.#kernel;
+    this.#wanted = message['type'] === 'subscribe';
     if (kernel === null || !this.alive) return;
-    if (message['type'] !== 'subscribe') {
+    if (!this.#wanted) {
       // There is time: it may wait for the cell to end, and the subshell may be gone before it came there.
       this.#post(kernel, message, null);
       return;
@@ -95,6 +98,7 @@ export class KernelChannel implements CommChannel {
   }
 
   #tell(message: unknown): void {
+    if (!this.#wanted) return;
     for (const listener of this.#listeners) listener(message);
   }
 }
