@@ -114,7 +114,7 @@ def test_a_trim_that_is_killed_has_happened_whole_or_not_at_all_and_training_goe
     training = house.train(steps_per_s=steps_per_s)
     viewer = house.watch()
     before: list[Slice] = []
-    kills, trims = effort(3, 50), 0
+    kills, trims = effort(3, 30), 0
     for _ in range(kills):
         training.goes_on(steps_per_s // 2)
         before.append(read_now(house))
