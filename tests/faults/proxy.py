@@ -73,6 +73,7 @@ class Proxy:
         self._target = target_port
         self._random = random.Random(seed)
         self._links: set[_Link] = set()
+        self._connecting: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._thread.start()
@@ -109,15 +110,20 @@ class Proxy:
         self._loop.close()
 
     async def _listen(self) -> None:
-        listening = socket.create_server(("127.0.0.1", self.port))
-        self.port = listening.getsockname()[1]
-        listening.setblocking(False)
-        self._task = self._loop.create_task(self._take_in(listening))
+        self._listening = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._listening.getsockname()[1]
+        self._listening.setblocking(False)
+        self._loop.add_reader(self._listening, self._take_in)
 
     async def _deafen(self) -> None:
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        if self._listening.fileno() >= 0:
+            self._loop.remove_reader(self._listening)
+            self._listening.close()
+        # Whoever came before is let in, unless nobody answers behind us.
+        if self._connecting:
+            _, late = await asyncio.wait(self._connecting, timeout=5)
+            for task in late:
+                task.cancel()
 
     async def _cut_all(self, cut: Cut) -> None:
         for link in list(self._links):
@@ -128,12 +134,15 @@ class Proxy:
         # A task that was cancelled leaves its link in a callback of the next turn.
         await asyncio.sleep(0)
 
-    async def _take_in(self, listening: socket.socket) -> None:
-        with listening:
-            while True:
-                client, _ = await self._loop.sock_accept(listening)
-                self.accepted += 1
-                await self._connect(client)
+    def _take_in(self) -> None:
+        try:
+            client, _ = self._listening.accept()
+        except OSError:  # it has gone again
+            return
+        self.accepted += 1
+        task = self._loop.create_task(self._connect(client))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
 
     async def _connect(self, client: socket.socket) -> None:
         server = socket.socket()
