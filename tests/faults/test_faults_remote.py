@@ -209,11 +209,11 @@ def test_batches_repeated_reordered_and_with_holes_are_applied_once_and_in_order
     steps = effort(300, 2_000)
     cuts = sorted({1, steps + 1, *(chance.randint(2, steps) for _ in range(steps // 10))})
     batches = {first: _steps(first, stop) for first, stop in pairwise(cuts)}
-    newest, holes = 0, 0
+    firsts, newest, holes = list(batches), 0, 0
     while newest < steps:
         # The next one, one from before, or one too far ahead.
-        near = [first for first in batches if first <= newest + 1 + 30]
-        first = chance.choice(near[-8:])
+        due = firsts.index(newest + 1)
+        first = firsts[min(max(0, due + chance.choice((0, 0, -1, -2, -3, 1, 2, 3))), len(firsts) - 1)]
         batch = batches[first]
         if first > newest + 1 and newest:
             with pytest.raises(SequenceGap) as raised:
