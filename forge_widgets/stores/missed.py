@@ -22,5 +22,11 @@ def _as_it_is(store: Store, summary: Summary, now: float) -> Summary:
     # Heartbeats are asked for only where somebody should be there.
     if state.status not in ("running", "paused") or state.lost:
         return summary
-    lost = lost_producer(state, store.heartbeats(summary.session_id), now, process_alive)
-    return summary if lost is None else replace(summary, state=replace(state, lost=True))
+    heartbeats = store.heartbeats(summary.session_id)
+    if lost_producer(state, heartbeats, now, process_alive) is None:
+        return summary
+    # It may have ended in good order since the list was read: a state is older than what was heard.
+    snapshot = store.snapshot(summary.session_id)
+    if snapshot is None or lost_producer(snapshot.state, heartbeats, now, process_alive) is None:
+        return summary
+    return replace(summary, state=replace(state, lost=True))

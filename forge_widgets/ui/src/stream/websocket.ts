@@ -79,7 +79,7 @@ export class WebSocketAdapter implements TransportAdapter {
       this.#late -= 1;
       // Closed in the meantime: whoever comes next asks from the cursor.
       if (this.#socket !== null) this.#read(text);
-    });
+    }).catch(console.error); // one message that nobody can bear must not end the row
   }
 
   #read(text: string | null): void {
