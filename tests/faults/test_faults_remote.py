@@ -85,6 +85,8 @@ def test_a_remote_that_is_killed_and_comes_back_has_everything_once(
         at = time.monotonic()
         viewer.until(lambda at=at: viewer.applied_at > at, "frame of the new server")  # type: ignore[misc]
     assert training.stop() == 0
+    # One that ends while it still leaves the remote alone has its last steps here.
+    assert remote.sync().returncode == 0
     remote.judge(training)
     assert training.end["saved"]
     assert viewer.state.rows == training.step
@@ -148,6 +150,7 @@ def test_the_next_training_delivers_what_a_dead_one_left(remote: Remote) -> None
     training = remote.train("s")
     until(lambda: not remote.waiting(), "delivery of what was left", 30)
     assert training.stop() == 0
+    assert remote.sync().returncode == 0
     remote.judge(training)
     store = open_store(remote.house.folder)
     check(store, "dead", dead.acknowledged)
