@@ -43,12 +43,18 @@ class Folder:
         self.path = path
         self.sessions = path / "sessions"
         self._ready = False
-        self._wal = True
+        # None: not known yet.
+        self._wal: bool | None = None
         self._store_id = ""
 
     @property
     def wal(self) -> bool:
-        """Whether files here use a write-ahead log: everywhere but on network file systems. Known once prepared."""
+        """Whether files here use a write-ahead log: everywhere but on network file systems.
+
+        Asked by whoever connects to a file that is there, whether or not this process has prepared the folder.
+        """
+        if self._wal is None:
+            self._wal = not is_network(self.sessions)
         return self._wal
 
     def prepare(self) -> None:

@@ -335,6 +335,13 @@ def test_a_network_folder_gets_a_rollback_journal(sqlite: SqliteStore, monkeypat
         assert slot.file is not None
         assert slot.file._one("PRAGMA journal_mode") == ("delete",)
         assert slot.file._one("PRAGMA synchronous") == (3,)
+    # Also to a store that has made nothing itself: trims go through it.
+    other = SqliteStore(sqlite._folder.path)
+    other.read("s", 0)
+    with other._connections.hold("s", "read") as slot:
+        assert slot.file is not None
+        assert slot.file._one("PRAGMA synchronous") == (3,)
+    other.close()
 
 
 def test_an_older_file_is_brought_up_to_date_by_whoever_opens_it(
