@@ -107,7 +107,7 @@ def test_many_accidents_at_once_lose_nothing_and_leave_nothing_open(
         house.watch(name, accidents.proxy, transport="auto")
         house.watch(name, accidents.proxy, transport="http")
         house.watch(name)
-    began, seconds = time.monotonic(), effort(8.0, 600.0)
+    began, seconds = time.monotonic(), effort(4.0, 600.0)
     sockets, threads, memory = [], [], []
     while (spent := time.monotonic() - began) < seconds:
         accidents.happen(kills_server=spent < KILLS_SERVER_UNTIL * seconds)
