@@ -141,7 +141,8 @@ def _numbered(
     for part in split_at_starts(bodies) if producer.bare else [bodies]:
         if not part:
             continue
-        attempt = choose_attempt(producer, part[0], state, groups)
+        if known is None or producer.bare:  # who has written stays where it is, whatever else it says of itself
+            attempt = choose_attempt(producer, part[0], state, groups)
         for body in part:
             record = Record(offset=top + 1, attempt=attempt, producer=producer.id, sequence=next(sequences), body=body)
             records.append(record)

@@ -502,3 +502,11 @@ def test_wherever_it_is_trimmed_the_fold_on_the_base_is_the_state(
         assert snapshot is not None
         assert fold_all(read.base, read.records) == snapshot.state
         assert snapshot.state.rows == sequence - 1
+
+
+def test_a_producer_that_comes_again_without_its_group_stays_in_its_attempt(store: Store) -> None:
+    first, second = Producer(id="rank-0", group="job"), Producer(id="rank-1", group="job")
+    store.append("s", batch(first, 1, event("training_started")))
+    store.append("s", batch(second, 1, event("training_started"), steps(0, 2)))
+    store.append("s", batch(first, 2, event("phase_completed", at=1, status="completed")))
+    assert store.append("s", batch("rank-1", 4, steps(2, 2))).attempt == 1
