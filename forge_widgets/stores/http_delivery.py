@@ -76,7 +76,13 @@ def _send(remote: HttpStore, session_id: str, batch: Batch, holes: int = _MAX_HO
 
 
 def _say_goodbye(outbox: Outbox, remote: HttpStore, session_id: str, attempts: Mapping[str, int]) -> None:
-    """Let the remote know that nothing of a session's producers is missing there any more."""
-    for heartbeat in outbox.heartbeats(session_id):
-        attempt = attempts.get(heartbeat.producer, heartbeat.attempt)
-        remote.beat(session_id, replace(heartbeat, attempt=attempt, unsaved=0, reason=""))
+    """Let the remote know that nothing of a session's producers is missing there any more.
+
+    Of one that it has heard itself since, it knows: with an earlier outage's heartbeat it would take it for lost.
+    """
+    said = outbox.heartbeats(session_id)
+    heard = {heartbeat.producer: heartbeat.beat for heartbeat in remote.heartbeats(session_id)} if said else {}
+    for heartbeat in said:
+        if heartbeat.beat >= heard.get(heartbeat.producer, 0.0):
+            attempt = attempts.get(heartbeat.producer, heartbeat.attempt)
+            remote.beat(session_id, replace(heartbeat, attempt=attempt, unsaved=0, reason=""))

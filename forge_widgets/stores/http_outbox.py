@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from forge_widgets.core.events import Batch, Producer, Record, length
 from forge_widgets.core.liveness import Heartbeat
 from forge_widgets.core.subscription import Cursor, Slice
-from forge_widgets.errors import SequenceGap, StoreUnavailable
+from forge_widgets.errors import SequenceGap, StoreDamaged, StoreUnavailable
 from forge_widgets.stores.base import Receipt, Snapshot
 from forge_widgets.stores.sqlite import SqliteStore
 
@@ -80,7 +80,7 @@ class Outbox:
         listed = sorted(self._store.summaries(), key=lambda summary: (summary.created_at, summary.session_id))
         waiting = []
         for summary in listed:
-            if self.waiting(summary.session_id):
+            if self._may_wait(summary.session_id):
                 waiting.append(summary.session_id)
             elif time.time() - summary.updated_at > EMPTY_KEPT_S:
                 self._forget(summary.session_id)
@@ -132,6 +132,13 @@ class Outbox:
     def _batch(self, session_id: str, run: list[Record]) -> Batch:
         producer = self._noted_producer(session_id, run[0].producer)
         return Batch(producer=producer, sequence=run[0].sequence, bodies=[record.body for record in run])
+
+    def _may_wait(self, session_id: str) -> bool:
+        """Say whether something of a session waits; of a damaged one it can't be known, and it holds up no other."""
+        try:
+            return self.waiting(session_id) > 0
+        except StoreDamaged:
+            return True
 
     def _forget(self, session_id: str) -> bool:
         """Delete a session of which nothing waits; False where something does."""
@@ -196,8 +203,11 @@ def _write(file: Path, content: bytes) -> None:
     draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
-        os.write(descriptor, content)
-        os.fsync(descriptor)
+        try:
+            os.write(descriptor, content)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        draft.replace(file)
     finally:
-        os.close(descriptor)
-    draft.replace(file)
+        draft.unlink(missing_ok=True)

@@ -60,8 +60,9 @@ class Relay:
         # The attempts that the remote gave, by session and producer; the sessions that are written here.
         self._attempts: dict[tuple[str, str], int] = {}
         self._own: set[str] = set()
-        # When (monotonic) to look for what other processes left in the outbox.
+        # When (monotonic) to look for what other processes left in the outbox, and what of it can't be delivered from here.
         self._leftovers_due = 0.0
+        self._stuck: set[str] = set()
 
     @property
     def store_id(self) -> str:
@@ -239,15 +240,25 @@ class Relay:
         self._leftovers_due = time.monotonic() + LEFTOVERS_EVERY_S
         try:
             for session_id in self._outbox.sessions():
-                if session_id not in self._own and not self._somebody_writes(session_id):
-                    done = deliver(self._outbox, self._remote, session_id, SLICE_S)
-                    _log.info("%s: %d events and steps of %s were delivered", self.url, done.rows, session_id)
-                    self._leftovers_due = 0.0  # there may be more: at the next beat
-                    return
-        except RateLimited as limited:
-            self._limited_until = time.monotonic() + limited.retry_after_s
-        except (StoreUnavailable, StoreDamaged) as error:  # tried again after a while; our own go on
+                if session_id in self._own | self._stuck or self._somebody_writes(session_id):
+                    continue
+                self._leftovers_due = 0.0  # there may be more: at the next beat
+                self._deliver_leftover(session_id)
+                return
+        except StoreUnavailable as error:  # tried again after a while; our own go on
+            self._leftovers_due = time.monotonic() + LEFTOVERS_EVERY_S
             _log.warning("what others left in %s is not delivered: %s", self._outbox.shown, error)
+
+    def _deliver_leftover(self, session_id: str) -> None:
+        """Deliver something of a session; one that will never go, as it is, must not hold up the others."""
+        try:
+            done = deliver(self._outbox, self._remote, session_id, SLICE_S)
+            _log.info("%s: %d events and steps of %s were delivered", self.url, done.rows, session_id)
+        except RateLimited as limited:
+            self._limited_until = self._leftovers_due = time.monotonic() + limited.retry_after_s
+        except (Refused, StoreDamaged) as error:
+            self._stuck.add(session_id)
+            _log.warning("what others left of %s in %s is not delivered: %s", session_id, self._outbox.shown, error)
 
     def _somebody_writes(self, session_id: str) -> bool:
         """Say whether a process that lives records a session here: it delivers by itself."""

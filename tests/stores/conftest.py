@@ -18,6 +18,7 @@ from forge_widgets.stores import open_store
 from forge_widgets.stores.base import Store
 from forge_widgets.stores.sqlite import SqliteStore
 from tests.server.mounts import TOKEN, standalone
+from tests.stores.far import AT_ONCE, Far
 
 
 @pytest.fixture(params=["memory", "sqlite", "sqlite on a network file system", "http"])
@@ -56,6 +57,31 @@ def sqlite(folder: Path) -> Iterator[SqliteStore]:
     opened = SqliteStore(folder, busy_timeout_s=0.2)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a remote that was out of reach be tried again with the next call."""
+    for name in AT_ONCE:
+        monkeypatch.setattr(f"forge_widgets.stores.http_relay.{name}", 0.0)
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Iterator[Far]:
+    with standalone(tmp_path / "store") as mount:
+        made = Far(mount, tmp_path / "outbox")
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[Far]:
+    """A server that lets in ten rows a second."""
+    limits = Limits(publish_rows_per_s=10.0, publish_requests_per_s=None, publish_burst_s=1.0)
+    with standalone(tmp_path / "store", limits=limits) as mount:
+        made = Far(mount, tmp_path / "outbox")
+        yield made
+        made.close()
 
 
 Start = Callable[..., "subprocess.Popen[str]"]

@@ -2,110 +2,20 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
-from forge_widgets.core.events import Batch, Producer, Record
-from forge_widgets.core.liveness import Heartbeat
-from forge_widgets.core.subscription import Slice
+from forge_widgets.core.events import Producer
 from forge_widgets.errors import RateLimited, SequenceGap, StoreUnavailable
 from forge_widgets.server.limits import Limits
 from forge_widgets.stores import open_for_recording, open_store, outbox_folder
 from forge_widgets.stores.base import Distant
-from forge_widgets.stores.http import HttpStore
-from forge_widgets.stores.http_address import Address
 from forge_widgets.stores.http_delivery import deliver
-from forge_widgets.stores.http_outbox import Outbox, outbox_of, outboxes_in
 from forge_widgets.stores.http_relay import Relay
-from tests.faults.proxy import Proxy
-from tests.server.mounts import TOKEN, Mount, standalone
+from tests.server.mounts import TOKEN, standalone
 from tests.stores.batches import batch, event, recorded_steps, steps
-
-AT_ONCE = ("FIRST_RETRY_S", "LAST_RETRY_S", "LEFTOVERS_EVERY_S")
-
-
-class Far:
-    """A server behind a network that a test takes away and gives back, and a machine that records into it."""
-
-    def __init__(self, mount: Mount, root: Path) -> None:
-        self.mount = mount
-        self.proxy = Proxy(int(mount.url.rpartition(":")[2]))
-        self.url = f"http://127.0.0.1:{self.proxy.port}"
-        self._root = root
-        self._made: list[Relay] = []
-
-    def outbox(self) -> Outbox:
-        return outbox_of(self._root, self.url)
-
-    def remote(self) -> HttpStore:
-        return HttpStore(Address(self.url, TOKEN))
-
-    def relay(self) -> Relay:
-        """Make what a training would write through."""
-        made = Relay(self.remote(), self.outbox(), owns_remote=True)
-        self._made.append(made)
-        return made
-
-    def go(self) -> None:
-        """Take the network away."""
-        self.proxy.refuse()
-        self.proxy.reset()
-
-    def come(self) -> None:
-        """Give it back."""
-        self.proxy.accept()
-
-    def read(self, session_id: str = "s") -> Slice:
-        """Read what has arrived."""
-        read = self.mount.context.store.read(session_id, 0)
-        assert read is not None
-        return read
-
-    def records(self, session_id: str = "s") -> list[Record]:
-        return list(self.read(session_id).records)
-
-    def close(self) -> None:
-        for relay in self._made:
-            relay.close()
-        self.proxy.close()
-
-
-@pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a remote that was out of reach be tried again with the next call."""
-    for name in AT_ONCE:
-        monkeypatch.setattr(f"forge_widgets.stores.http_relay.{name}", 0.0)
-
-
-@pytest.fixture
-def far(tmp_path: Path) -> Iterator[Far]:
-    with standalone(tmp_path / "store") as mount:
-        made = Far(mount, tmp_path / "outbox")
-        yield made
-        made.close()
-
-
-@pytest.fixture
-def slow(tmp_path: Path) -> Iterator[Far]:
-    """A server that lets in ten rows a second."""
-    limits = Limits(publish_rows_per_s=10.0, publish_requests_per_s=None, publish_burst_s=1.0)
-    with standalone(tmp_path / "store", limits=limits) as mount:
-        made = Far(mount, tmp_path / "outbox")
-        yield made
-        made.close()
-
-
-def beat_of(producer: str = "p", **fields: object) -> Heartbeat:
-    return replace(Heartbeat(producer=producer, beat=time.time()), **fields)
-
-
-def heard(far: Far, session_id: str = "s") -> dict[str, Heartbeat]:
-    return {heartbeat.producer: heartbeat for heartbeat in far.mount.context.store.heartbeats(session_id)}
+from tests.stores.far import Far, beat_of, heard
 
 
 def test_while_the_remote_is_there_nothing_is_kept_here(far: Far) -> None:
@@ -221,48 +131,6 @@ def test_a_log_that_was_delivered_by_somebody_else_is_not_remembered_here(far: F
     relay.beat("s", beat_of())
     remote.close()
     assert recorded_steps(far.records()) == list(range(15))
-
-
-def test_a_hole_in_what_waits_is_no_reason_to_append_behind_it(far: Far) -> None:
-    outbox = far.outbox()
-    outbox.put("s", batch("p", 1, steps(0, 5)))
-    with pytest.raises(StoreUnavailable, match="expected 6"):
-        outbox.put("s", batch("p", 10, steps(9, 1)))
-    outbox.close()
-
-
-def test_what_is_missing_for_good_holds_up_nothing(far: Far, caplog: pytest.LogCaptureFixture) -> None:
-    far.mount.append("s", event("training_started"), steps(0, 3), producer="p", sequence=1)
-    outbox, remote = far.outbox(), far.remote()
-    outbox.put("s", batch("p", 10, steps(9, 3)))
-    assert deliver(outbox, remote, "s", 5.0).rows == 3
-    outbox.put("s", batch("p", 13, steps(12, 3)))
-    assert deliver(outbox, remote, "s", 5.0).rows == 3
-    outbox.put("s", batch("p", 20, steps(19, 3)))
-    assert deliver(outbox, remote, "s", 5.0).rows == 3
-    assert "events and steps 5 to 9 of producer p" in caplog.text
-    assert recorded_steps(far.records()) == [0, 1, 2, 9, 10, 11, 12, 13, 14, 19, 20, 21]
-    assert {record.attempt for record in far.records()} == {1}
-    assert {record.producer for record in far.records()} == {"p", "p~5", "p~5~16"}
-    outbox.close()
-    remote.close()
-
-
-class Holed(HttpStore):
-    """A remote that misses something before whatever it is sent."""
-
-    def append(self, session_id: str, batch: Batch) -> object:  # type: ignore[override]
-        raise SequenceGap(batch.producer.id, 1, batch.sequence)
-
-
-def test_a_remote_that_misses_something_each_time_is_not_asked_for_ever(far: Far) -> None:
-    outbox, remote = far.outbox(), Holed(Address(far.url, TOKEN))
-    outbox.put("s", batch("p", 5, steps(0, 1)))
-    with pytest.raises(StoreUnavailable, match="too many holes"):
-        deliver(outbox, remote, "s", 5.0)
-    assert outbox.waiting("s") == 1
-    outbox.close()
-    remote.close()
 
 
 def test_a_damaged_outbox_is_set_aside_and_the_rest_goes_on(far: Far, at_once: None) -> None:
@@ -381,90 +249,6 @@ def test_a_full_disk_here_is_not_taken_for_a_remote_out_of_reach(far: Far, tmp_p
     with pytest.raises(StoreUnavailable) as raised:
         relay.append("s", batch("p", 1, steps(0, 5)))
     assert "outbox" in str(raised.value)
-
-
-def test_a_producers_note_that_is_lost_is_made_do_without(far: Far) -> None:
-    outbox, remote = far.outbox(), far.remote()
-    outbox.put("s", batch(Producer(id="p", group="g"), 1, steps(0, 5)))
-    for note in (outbox.folder / "producers").iterdir():
-        note.write_text("nonsense")
-    assert deliver(outbox, remote, "s", 5.0).attempts == {"p": 1}
-    (outbox.folder / "remote.json").write_text("nonsense")
-    assert outboxes_in(outbox.folder.parent) == []
-    outbox.close()
-    remote.close()
-
-
-def test_an_empty_file_goes_once_nobody_is_likely_to_record_there(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
-    outbox, remote = far.outbox(), far.remote()
-    outbox.put("s", batch("p", 1, steps(0, 5)))
-    deliver(outbox, remote, "s", 5.0)
-    monkeypatch.setattr("forge_widgets.stores.http_outbox.EMPTY_KEPT_S", float("inf"))
-    assert outbox.sessions() == []
-    assert (outbox.folder / "sessions" / "s.sqlite").exists()
-    monkeypatch.setattr("forge_widgets.stores.http_outbox.EMPTY_KEPT_S", 0.0)
-    other = far.outbox()
-    assert other.sessions() == []
-    assert not (outbox.folder / "sessions" / "s.sqlite").exists()
-    # Whoever had it open remembers up to where it went; the remote has had more since.
-    outbox.put("s", batch("p", 20, steps(19, 5)))
-    assert other.sessions() == ["s"]
-    other.close()
-    outbox.close()
-    remote.close()
-
-
-def test_a_delivery_whose_time_is_over_says_that_something_is_left(far: Far) -> None:
-    outbox, remote = far.outbox(), far.remote()
-    for number in range(4):
-        outbox.put("s", batch(f"p{number}", 1, steps(0, 2)))
-    done = deliver(outbox, remote, "s", 0.0)
-    assert (done.rows, done.complete, outbox.waiting("s")) == (2, False, 6)
-    assert deliver(outbox, remote, "s", 5.0).complete
-    assert deliver(outbox, remote, "nothing", 5.0).rows == 0
-    outbox.close()
-    remote.close()
-
-
-def test_two_that_deliver_while_others_append_lose_and_repeat_nothing(far: Far) -> None:
-    """Appending, delivering and removing race for the same file; each of them is a connection of its own."""
-    ended = threading.Event()
-    failures: list[Exception] = []
-
-    def append(producer: str) -> None:
-        outbox = far.outbox()
-        try:
-            for number in range(60):
-                outbox.put("s", batch(producer, 1 + 2 * number, steps(2 * number, 2)))
-        except Exception as error:  # noqa: BLE001 - told to the test's thread
-            failures.append(error)
-        outbox.close()
-
-    def drain() -> None:
-        outbox, remote = far.outbox(), far.remote()
-        try:
-            while not ended.is_set() or outbox.waiting("s"):
-                deliver(outbox, remote, "s", 1.0)
-        except Exception as error:  # noqa: BLE001 - told to the test's thread
-            failures.append(error)
-        outbox.close()
-        remote.close()
-
-    writers = [threading.Thread(target=append, args=(name,)) for name in ("a", "b")]
-    drains = [threading.Thread(target=drain) for _ in range(2)]
-    for thread in (*writers, *drains):
-        thread.start()
-    for thread in writers:
-        thread.join(60)
-    ended.set()
-    for thread in drains:
-        thread.join(60)
-    assert failures == []
-    for producer in "ab":
-        ours = [record for record in far.records() if record.producer == producer]
-        assert recorded_steps(ours) == list(range(120))
-    assert {record.producer for record in far.records()} == {"a", "b"}
-    assert far.outbox().waiting("s") == 0
 
 
 def test_recording_into_a_url_is_by_a_relay_and_into_anything_else_by_the_store_itself(
