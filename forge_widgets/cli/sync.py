@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from forge_widgets.cli.arguments import Commands
-from forge_widgets.errors import InvalidStoreURL, RateLimited, StoreDamaged, StoreUnavailable
+from forge_widgets.errors import ForgeError, InvalidStoreURL, RateLimited, Refused, StoreDamaged, StoreUnavailable
 
 if TYPE_CHECKING:
     from forge_widgets.stores.http import HttpStore
@@ -53,33 +53,50 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _settle(outbox: Outbox, arguments: argparse.Namespace) -> tuple[bool, bool]:
     """List and deliver what waits in an outbox; return whether something did, and whether all went well."""
+    waiting: dict[str, int] = {}
+    settled = True
     try:
-        waiting = {session_id: outbox.waiting(session_id) for session_id in outbox.sessions()}
-        for session_id, count in waiting.items():
-            print(f"{session_id}: {count:,} events and steps wait for {outbox.remote_url}", flush=True)
+        for session_id in outbox.sessions():
+            try:
+                waiting[session_id] = outbox.waiting(session_id)
+            except StoreDamaged as damage:
+                settled = _left(outbox, damage)
+                continue
+            print(f"{session_id}: {waiting[session_id]:,} events and steps wait for {outbox.remote_url}", flush=True)
         if waiting and not arguments.dry_run:
-            _deliver(outbox, waiting, arguments.store)
-    except (StoreUnavailable, StoreDamaged) as error:
-        print(f"forge-widgets: {error}\nIt waits in {outbox.shown}.", file=sys.stderr)
-        return True, False
+            settled = _deliver(outbox, waiting, arguments.store) and settled
+    except StoreUnavailable as error:
+        return True, _left(outbox, error)
     finally:
         outbox.close()
-    return bool(waiting), True
+    return bool(waiting) or not settled, settled
 
 
-def _deliver(outbox: Outbox, waiting: dict[str, int], store: str | None) -> None:
-    """Deliver sessions to the remote. Raises StoreUnavailable, StoreDamaged."""
+def _deliver(outbox: Outbox, waiting: dict[str, int], store: str | None) -> bool:
+    """Deliver sessions to the remote; one that can't go as it is holds up no other. Raises StoreUnavailable."""
     from forge_widgets.stores.http import HttpStore
 
     remote = HttpStore(_known_address(outbox.remote_url, store))
+    settled = True
     try:
         for session_id, count in waiting.items():
-            while pause_s := _deliver_some(outbox, remote, session_id):
-                print(f"{remote.url} asks to wait {pause_s:.1f} s.", flush=True)
-                time.sleep(pause_s)
+            try:
+                while pause_s := _deliver_some(outbox, remote, session_id):
+                    print(f"{remote.url} asks to wait {pause_s:.1f} s.", flush=True)
+                    time.sleep(pause_s)
+            except (Refused, StoreDamaged) as error:
+                settled = _left(outbox, error)
+                continue
             print(f"{session_id}: {count:,} events and steps delivered", flush=True)
     finally:
         remote.close()
+    return settled
+
+
+def _left(outbox: Outbox, error: ForgeError) -> bool:
+    """Say that something is left; return that not all went well."""
+    print(f"forge-widgets: {error}\nIt waits in {outbox.shown}.", file=sys.stderr)
+    return False
 
 
 def _deliver_some(outbox: Outbox, remote: HttpStore, session_id: str) -> float:

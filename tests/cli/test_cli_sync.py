@@ -101,3 +101,24 @@ def test_a_store_that_nothing_can_wait_for_is_refused(line: CommandLine) -> None
     done = line.run("sync", "--store", "some/folder")
     assert done.returncode == 1
     assert "another machine's store" in done.stderr
+
+
+def test_a_session_that_the_store_refuses_or_that_is_damaged_is_told_and_the_others_get_theirs(
+    line: CommandLine, tmp_path: Path
+) -> None:
+    with standalone(tmp_path / "narrow", limits=Limits(max_metrics=1)) as mount:
+        for name in ("a-damaged", "c-taken"):
+            put(line, mount.url, name, 5)
+        outbox = outbox_of(line.home / "data" / "forge_widgets" / "outbox", mount.url)
+        rows = block_of((0.1 * n, {"currentStep": float(n), "loss": 1.0}) for n in range(5))
+        outbox.put("b-refused", Batch(producer=Producer(id="p"), sequence=1, bodies=[rows]))
+        outbox.sessions()  # lists know them all
+        outbox.close()
+        damaged = outbox.folder / "sessions" / "a-damaged.sqlite"
+        damaged.write_bytes(damaged.read_bytes()[:100] + b"\xff" * (damaged.stat().st_size - 100))
+        done = line.run("sync")
+        assert done.returncode == 1
+        assert "c-taken: 6 events and steps delivered" in done.stdout
+        assert "too many in bodies" in done.stderr
+        assert f"It waits in {outbox.folder}" in done.stderr
+        assert "b-refused: 5 events and steps wait" in line.run("sync", "--dry-run").stdout
