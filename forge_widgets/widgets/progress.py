@@ -23,7 +23,8 @@ class ProgressWidget(SessionWidget):
     Raises:
         InvalidSessionId: for an id outside the above.
         InvalidStoreURL: for a store URL of an unknown scheme or shape.
-        StoreUnavailable: where the store's folder can't be read or made.
+        StoreUnavailable: where the store's folder can't be read or made. Another machine's store that is out of reach
+            raises nothing: the widget says so, and shows the session once it is there.
     """
 
     def __init__(self, session_id: str, *, store: StoreLike = None, layout: Any = None, **unknown: object) -> None:

@@ -19,14 +19,17 @@ import traitlets
 
 from forge_widgets.core.face import SESSION_MIME_TYPE
 from forge_widgets.core.metrics import check_session_id
-from forge_widgets.errors import ForgeError, InvalidInput
-from forge_widgets.stores import Store, open_store
+from forge_widgets.errors import ForgeError, InvalidInput, StoreUnavailable
+from forge_widgets.stores import Store, is_remote, open_store
 from forge_widgets.widgets.comm import CommStream, read_wish
 from forge_widgets.widgets.frontend import built_file
 from forge_widgets.widgets.parent_server import has_parent_server
 from forge_widgets.widgets.reader import SessionReader
 
 StoreLike = str | os.PathLike[str] | Store | None
+
+UNKNOWN_STORE = "unknown"
+"""A store's id while its server is out of reach: no server has it, so that none is taken for the one that serves it."""
 
 MimeBundle = tuple[dict[str, Any], dict[str, Any]]
 """Data by MIME type, and metadata by MIME type."""
@@ -37,7 +40,8 @@ class SessionWidget(anywidget.AnyWidget):
 
     Attributes:
         session_id: the session shown.
-        store_id: the store that it is in; a front end follows it only on a server that serves this one.
+        store_id: the store that it is in; a front end follows it only on a server that serves this one. ``unknown`` where
+            another machine keeps it, until that answers.
     """
 
     session_id = traitlets.Unicode(read_only=True).tag(sync=True)
@@ -55,7 +59,7 @@ class SessionWidget(anywidget.AnyWidget):
         self._reader = SessionReader(opened, session_id)
         self._stream: CommStream | None = None
         self.set_trait("session_id", session_id)
-        self.set_trait("store_id", opened.store_id)
+        self.set_trait("store_id", _store_id(opened))
         super().__init__(_esm=script, **traits)
         owned = opened if store is None or isinstance(store, (str, os.PathLike)) else None
         self._begin(owned, eager=not has_parent_server())
@@ -72,10 +76,7 @@ class SessionWidget(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         """Say the session in one line, given by what was recorded alone."""
-        try:
-            return self._reader.text_face(self._shown[0])
-        except ForgeError as error:
-            return f"{self.session_id}: {error}"
+        return self._text()[0]
 
     def close(self) -> None:
         """Let go of the front end, the thread and the store. The widget shows nothing new afterwards."""
@@ -85,10 +86,13 @@ class SessionWidget(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **_: object) -> MimeBundle:
         """Build the four faces that this widget has in an output, of which a front end takes the best it knows."""
+        text, readable = self._text()
+        if readable and self.store_id == UNKNOWN_STORE:
+            self.set_trait("store_id", _store_id(self._reader.store))
         data: dict[str, Any] = {
             SESSION_MIME_TYPE: {"sessionId": self.session_id, "version": 1, **self._view},
-            "text/plain": repr(self),
-            "text/html": self._html(),
+            "text/plain": text,
+            "text/html": self._html() if readable else f"<pre>{escape(text)}</pre>",
             "application/vnd.jupyter.widget-view+json": {
                 "version_major": 2,
                 "version_minor": 0,
@@ -101,13 +105,19 @@ class SessionWidget(anywidget.AnyWidget):
     def _answer(self, content: object) -> None:
         """Answer a front end's message that is not about frames; a subclass that knows some overrides this."""
 
+    def _text(self) -> tuple[str, bool]:
+        """Write the plain line, and say whether the store can be read: where not, the line says why, and it is asked once."""
+        try:
+            return self._reader.text_face(self._shown[0]), True
+        except ForgeError as error:
+            return f"{self.session_id}: {error}", False
+
     def _html(self) -> str:
         metric, log_y = self._shown
         try:
             return self._reader.html_face(metric, log_y=log_y)
-        except ForgeError:
-            # The plain line says what is wrong.
-            return f"<pre>{escape(repr(self))}</pre>"
+        except ForgeError as error:
+            return f"<pre>{escape(f'{self.session_id}: {error}')}</pre>"
 
     def _begin(self, owned: Store | None, *, eager: bool) -> None:
         """Start to push to the front end, where there is a kernel to push through."""
@@ -129,6 +139,16 @@ class SessionWidget(anywidget.AnyWidget):
         self._stream = stream
         self.on_msg(_receive)
         stream.start()
+
+
+def _store_id(store: Store) -> str:
+    """Return a store's id; another machine that is out of reach must not end the training whose cell shows it."""
+    try:
+        return store.store_id
+    except StoreUnavailable:
+        if is_remote(store):
+            return UNKNOWN_STORE
+        raise
 
 
 def _release(stream: CommStream, owned: Store | None) -> None:

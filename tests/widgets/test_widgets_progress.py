@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -112,6 +113,30 @@ def test_a_store_that_can_not_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreUnavailable, match="file"):
         watch("seen", store=tmp_path / "file" / "store")
+
+
+def test_a_remote_store_that_is_out_of_reach_ends_no_training_and_is_shown_once_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        widget = watch("seen", store=f"http://127.0.0.1:{port}/?token=t")
+        data, metadata = DisplayFormatter().format(widget)  # type: ignore[no-untyped-call]
+    assert data["text/plain"] == f"seen: the store http://127.0.0.1:{port} is not available: nothing answers there"
+    assert data["text/html"] == f"<pre>{data['text/plain']}</pre>"
+    # No server's id: a page follows it through the kernel alone.
+    assert metadata[SESSION_MIME_TYPE] == {"storeId": "unknown"}
+    train(tmp_path / "store")
+    command = [sys.executable, "-m", "forge_widgets.cli", "serve", "--port", str(port), "--token", "t"]
+    with subprocess.Popen([*command, "--store", str(tmp_path / "store")], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline()
+        data, metadata = DisplayFormatter().format(widget)  # type: ignore[no-untyped-call]
+        server.terminate()
+    assert data["text/plain"] == "seen: completed · step 10 of 10 · loss 0.1"
+    assert metadata[SESSION_MIME_TYPE] == {"storeId": open_store(tmp_path / "store").store_id}
 
 
 def test_a_front_end_that_is_not_built_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
