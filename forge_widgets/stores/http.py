@@ -45,7 +45,8 @@ VERSION_GOOD_FOR_S = 0.1
 
 APPEND_ANSWER_S = 4.0
 BEAT_ANSWER_S = 3.0
-"""Seconds that a writer waits for an answer: less than a run has for its end, so that it can still record here."""
+"""Seconds that a writer waits for an answer: less than a run has for its end, so that it can still record here. A view that
+is made in a training's cell waits no longer for the store's id."""
 
 _MAX_VERSIONS = 256
 _TOO_LARGE = 413
@@ -110,7 +111,9 @@ class HttpStore:
     def store_id(self) -> str:
         """Durable random id of the store that is served there. Raises StoreUnavailable."""
         if not self._store_id:
-            self._store_id = self._read(self._link.ask("GET", ("api", "store")), _Store).store_id
+            self._store_id = self._read(
+                self._link.ask("GET", ("api", "store"), answer_s=BEAT_ANSWER_S), _Store
+            ).store_id
         return self._store_id
 
     def append(self, session_id: str, batch: Batch) -> Receipt:
@@ -231,6 +234,12 @@ class HttpStore:
         return replace(after, repeated=before.repeated + after.repeated)
 
     def _read(self, answer: bytes, kind: type[Message]) -> Message:
+        if answer.lstrip()[:1] == b"<":
+            raise StoreUnavailable(
+                self.url,
+                "it answers a web page, and no store does: a proxy that asks to sign in, perhaps, or another address of "
+                "that server; in Jupyter Server the store lies below the base URL, at /forge",
+            )
         return self._checked(lambda: read_message(answer, kind))
 
     def _checked(self, read: Callable[[], Message]) -> Message:

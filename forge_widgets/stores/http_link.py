@@ -141,7 +141,8 @@ class Link:
         if status == HTTPStatus.NOT_FOUND or status < HTTPStatus.BAD_REQUEST:
             return StoreUnavailable(
                 self.url,
-                f"no store is served there ({status}): in Jupyter Server it lies below the base URL, at /forge",
+                f"no store is served there ({status}): in Jupyter Server it lies below the base URL, at /forge; "
+                "'forge-widgets serve' has it at the address that it prints",
             )
         return StoreUnavailable(self.url, f"it answers {status}{': ' if words else ''}{words}")
 
