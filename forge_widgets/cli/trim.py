@@ -13,8 +13,6 @@ from forge_widgets.errors import InvalidInput, SessionNotFound
 if TYPE_CHECKING:
     from forge_widgets.stores.quota import DiskStore
 
-_EVERYTHING = 2**53
-
 
 def add_to(commands: Commands) -> None:
     """Add the command."""
@@ -67,14 +65,17 @@ def _trim_named(store: DiskStore, arguments: argparse.Namespace) -> int:
             raise InvalidInput(
                 f"{name!r} is {found[name].state.status}", where="SESSION", expected="a finished session"
             )
-    taken = {name: store.bytes_on_disk(name) for name in dict.fromkeys(arguments.session)}
+    # Where each ends before anybody is asked: what it records from now on stays.
+    ends = {name: store.snapshot(name) for name in dict.fromkeys(arguments.session)}
+    taken = {name: store.bytes_on_disk(name) for name in ends}
     for name, count in taken.items():
         print(f"{name}: {found[name].state.rows} steps of its latest attempt are recorded, {words_of_bytes(count)}")
     if not _agreed(arguments, "Drop all recorded steps of these sessions?"):
         return 1
-    for name, count in taken.items():
-        store.trim(name, _EVERYTHING)
-        print(f"trimmed {name}: {words_of_bytes(count - store.bytes_on_disk(name))} freed")
+    for name, end in ends.items():
+        if end is None or store.trim(name, end.cursor.offset, epoch=end.cursor.epoch) is None:
+            raise SessionNotFound(name, store.url)
+        print(f"trimmed {name}: {words_of_bytes(taken[name] - store.bytes_on_disk(name))} freed")
     return 0
 
 

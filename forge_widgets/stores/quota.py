@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from forge_widgets.core.attempts import ENDED
 from forge_widgets.core.events import Status
 from forge_widgets.core.state import State
+from forge_widgets.core.subscription import Cursor
 from forge_widgets.errors import ForgeError
 from forge_widgets.stores.base import Store, Summary
 from forge_widgets.stores.missed import summaries_now
@@ -37,6 +38,12 @@ class DiskStore(Store, Protocol):
 
     def bytes_on_disk(self, session_id: str) -> int:
         """Return what a session takes on the disk, in bytes; 0 for an unknown one."""
+
+    def trim(self, session_id: str, upto: int, *, epoch: str = "") -> int | None:
+        """Drop the records up to an offset, as Store.trim; with ``epoch`` only of that incarnation of the log."""
+
+    def delete(self, session_id: str, *, only_at: Cursor | None = None) -> bool:
+        """Delete a session, as Store.delete; with ``only_at`` only where its log ends there."""
 
 
 class Held(Struct, frozen=True, kw_only=True):
@@ -216,13 +223,12 @@ def _is_trimmed(store: Store, one: Held) -> bool:
     return read is not None and read.floor > read.top
 
 
-def _take(store: Store, turn: Turn) -> bool:
-    """Take a step, unless the session has gone on since it was listed."""
+def _take(store: DiskStore, turn: Turn) -> bool:
+    """Take a step, unless the session has gone on since it was listed; what is recorded just now stays."""
     session_id = turn.step.session_id
     snapshot = store.snapshot(session_id)
     if snapshot is None or snapshot.state.updated_at != turn.summary.state.updated_at:
         return False
     if turn.step.action == "delete":
-        return store.delete(session_id)
-    store.trim(session_id, snapshot.cursor.offset)
-    return True
+        return store.delete(session_id, only_at=snapshot.cursor)
+    return store.trim(session_id, snapshot.cursor.offset, epoch=snapshot.cursor.epoch) is not None

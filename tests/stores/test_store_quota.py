@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from forge_widgets.core.events import STATUSES, Batch, Event
+from forge_widgets.core.events import STATUSES, Batch, Event, Producer
 from forge_widgets.core.liveness import Heartbeat
+from forge_widgets.stores.base import Snapshot
 from forge_widgets.stores.memory import MemoryStore
 from forge_widgets.stores.quota import MIN_AGE_S, TRIMMED_BYTES, DiskStore, Held, Step, keep, plan, words_of_bytes
 from forge_widgets.stores.sqlite import SqliteStore
@@ -168,6 +169,26 @@ def test_a_session_that_goes_on_while_room_is_made_is_left_alone(sqlite: SqliteS
     read = sqlite.read("second", 0)
     assert read is not None
     assert read.floor == 1
+
+
+class Raced(SqliteStore):
+    """A store to which a training records just after somebody has looked where its log ends."""
+
+    def snapshot(self, session_id: str) -> Snapshot | None:
+        found = super().snapshot(session_id)
+        again = Event(event_type="training_started", timestamp=time.time())
+        self.append(session_id, Batch(producer=Producer(id="q"), sequence=1, bodies=[again]))
+        return found
+
+
+def test_what_is_recorded_in_the_moment_in_which_a_session_is_dropped_stays(folder: Path) -> None:
+    store = Raced(folder)
+    record(store, "old", rows=1_000)
+    assert [one.step for one in keep(store, 1, time.time())] == []
+    read = store.read("old", 0)
+    assert read is not None
+    assert [record.producer for record in read.records][-1:] == ["q"]
+    store.close()
 
 
 def test_a_session_that_somebody_comes_to_see_while_room_is_made_is_left_alone(sqlite: SqliteStore) -> None:
