@@ -2,7 +2,7 @@
 
     store.json              the store's durable random id
     index.sqlite            a cache for lists; may be deleted at any time
-    sessions/lock           held while a session's file is made, set aside or deleted
+    sessions/lock           held while a session's file is made, closed, set aside or deleted
     sessions/               a database for each session, with SQLite's own -wal, -shm or -journal beside it
     sessions/NAME.beat      a producer's heartbeat
     sessions/NAME.sqlite.damaged-1    what was set aside
@@ -20,8 +20,9 @@ import json
 import os
 import re
 import secrets
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import apsw
@@ -46,6 +47,8 @@ class Folder:
         # None: not known yet.
         self._wal: bool | None = None
         self._store_id = ""
+        # Whether this thread holds the lock.
+        self._held = threading.local()
 
     @property
     def wal(self) -> bool:
@@ -134,7 +137,13 @@ class Folder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder's lock against all processes: one that SQLite keeps, so that it goes with its holder."""
+        """Hold the folder's lock against all processes: one that SQLite keeps, so that it goes with its holder.
+
+        Who holds it may do so again.
+        """
+        if getattr(self._held, "now", False):
+            yield
+            return
         self.prepare()
         file = self.sessions / "lock"
         make_private(file)
@@ -142,9 +151,23 @@ class Folder:
         try:
             connection.set_busy_timeout(int(LOCK_TIMEOUT_S * 1000))
             connection.execute("BEGIN EXCLUSIVE")
+            self._held.now = True
             yield
         finally:
+            self._held.now = False
             connection.close()
+
+    @contextmanager
+    def letting_go(self) -> Iterator[None]:
+        """Close a session's file within this.
+
+        SQLite removes the write-ahead log of a file that it closes by name. Without the lock another file may have come
+        to that name since SQLite last looked, and records that were acknowledged would go with its log.
+        """
+        with ExitStack() as held:
+            with suppress(OSError, apsw.Error):  # in a folder that can't be written to no other file comes
+                held.enter_context(self.lock())
+            yield
 
 
 def make_private(file: Path) -> None:

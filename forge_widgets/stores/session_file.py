@@ -10,8 +10,8 @@ import math
 import os
 import sys
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from ctypes import addressof, c_int
 from itertools import takewhile
 from pathlib import Path
@@ -55,11 +55,25 @@ class Folded(Struct, frozen=True):
     since: int
 
 
+LettingGo = Callable[[], AbstractContextManager[None]]
+"""Holds off whoever would put another file at a closing file's path."""
+
+
 class SessionFile:
     """A connection to one session's file."""
 
-    def __init__(self, path: Path, *, busy_timeout_s: float, wal: bool, immutable: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        busy_timeout_s: float,
+        wal: bool,
+        immutable: bool = False,
+        letting_go: LettingGo = nullcontext,
+    ) -> None:
         self.path = path
+        # What the connection is closed within.
+        self._letting_go = letting_go
         # True for a file on a read-only file system: it must not change while it is open.
         self.immutable = immutable
         self._wal = wal
@@ -86,13 +100,29 @@ class SessionFile:
         """Whether the file has its tables: one that another process is just making is as good as none for a reader."""
         if not self._made and self._version() > 0:
             self._made = True
-            self._wal_seen = self._wal_now()
+            self._note_wal()
         return self._made
 
     @property
     def outdated(self) -> bool:
         """Whether an older release made the file."""
         return 0 < self._version() < schema.VERSION
+
+    def is_settled(self) -> bool:
+        """Say whether this connection is whole, once, before it is used; one that is not is closed.
+
+        SQLite opens a write-ahead log by name, and at the first read only. Where another file has come to the path since
+        this one was opened, that would be the other's: its records would be taken for ours, and dropped with our file.
+        """
+        try:
+            self._execute("PRAGMA user_version")
+            settled = not self.is_moved()
+        except BaseException:
+            self.close()
+            raise
+        if not settled:
+            self.close()
+        return settled
 
     def make(self, beginning: Beginning) -> None:
         """Set the journal's mode, and make the tables or bring them up to date; one process at a time."""
@@ -101,6 +131,7 @@ class SessionFile:
             self._execute(f"PRAGMA journal_mode = {mode}")
         schema.migrate(self._connection, str(self.path), beginning)
         self._made = True
+        self._note_wal()
 
     def check(self) -> None:
         """Check the file: all of its pages where it is small, else its header and tables. Raises StoreDamaged."""
@@ -115,7 +146,8 @@ class SessionFile:
 
     def read_whole(self) -> None:
         """Read every page and every record from the disk. Raises StoreDamaged."""
-        with closing(SessionFile(self.path, busy_timeout_s=1.0, wal=self._wal)) as fresh:
+        again = SessionFile(self.path, busy_timeout_s=1.0, wal=self._wal, letting_go=self._letting_go)
+        with closing(again) as fresh:
             fresh._check_pages()
             for _ in fresh._records(0):
                 pass
@@ -141,7 +173,10 @@ class SessionFile:
             if inode != seen_inode:  # ours goes on under no name, and others write to one that we don't see
                 raise StoreDamaged(str(self.path), "its write-ahead log was removed")
             self.read_whole()  # a checkpoint from outside may cut it to nothing
-        self._wal_seen = (size, inode)
+        if seen_inode:
+            self._wal_seen = (size, inode)
+        else:
+            self._note_wal()
 
     def carried(self, producer: Producer) -> Carried | None:
         """Return what a producer that writes over this connection carries over to another log."""
@@ -168,7 +203,9 @@ class SessionFile:
             placed = place(batch, Ledger(self._connection, folded.top, folded.state))
             since = self._write(batch, placed, folded, received)
         self._folded = Folded(folded.epoch, folded.floor, placed.top, placed.state, since)
-        self._wal_seen = self._wal_now()
+        size, inode = self._wal_now()
+        if inode == self._wal_seen[1]:  # by its name it is found; another one there is none of ours
+            self._wal_seen = (size, inode)
         self._remember(batch.producer.id, Known(placed.attempt, placed.sequence))
         return Receipt(folded.epoch, placed.top, placed.sequence, placed.attempt, placed.repeated)
 
@@ -242,7 +279,13 @@ class SessionFile:
 
     def close(self) -> None:
         """Close the connection."""
-        self._connection.close()
+        with self._letting_go():
+            self._connection.close()
+
+    def _note_wal(self) -> None:
+        """Note the write-ahead log that this connection has opened; none where the file has left its path by then."""
+        seen = self._wal_now()
+        self._wal_seen = (0, 0) if self.is_moved() else seen
 
     def _wal_now(self) -> tuple[int, int]:
         """Return size and inode of the -wal file; zeros where there is none."""

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -39,6 +40,7 @@ BUSY_TIMEOUT_S = 5.0
 
 _log = logging.getLogger(__name__)
 _APPEND_TRIES = 3
+_OPEN_TRIES = 10
 _MAX_CHECKED = 10_000
 
 
@@ -246,13 +248,22 @@ class SqliteStore:
     def _connected(self, path: Path) -> SessionFile:
         """Connect to a file; on a read-only file system as to one that nobody can change. Raises FileNotFoundError."""
         path.stat()
+        folder = self._folder
+        opened = partial(
+            SessionFile, path, busy_timeout_s=self._busy_timeout_s, wal=folder.wal, letting_go=folder.letting_go
+        )
         try:
-            return SessionFile(path, busy_timeout_s=self._busy_timeout_s, wal=self._folder.wal)
+            for _ in range(_OPEN_TRIES):
+                file = opened()
+                if file.is_settled():
+                    return file
+                path.stat()
+            raise StoreUnavailable(self.url, f"{path.name} is replaced again as soon as it is opened")
         except (apsw.CantOpenError, apsw.ReadOnlyError):
             path.stat()  # it may have gone just now
             if os.access(path.parent, os.W_OK) or Path(f"{path}-wal").exists():
                 raise
-            return SessionFile(path, busy_timeout_s=self._busy_timeout_s, wal=self._folder.wal, immutable=True)
+            return opened(immutable=True)
 
     def _summarize(self, path: Path) -> Summary | None:
         """Open a file to list it; None for one whose name is not its session's, or that is just being made."""

@@ -285,6 +285,42 @@ def test_who_leaves_a_moved_file_late_leaves_its_successor_alone(
     reader.close()
 
 
+def begin_anew(folder: Path) -> SqliteStore:
+    """Delete the session and begin it again, as another process would; the store stays open, and so does its log."""
+    other = SqliteStore(folder)
+    assert other.delete("s")
+    other.append("s", batch("q", 1, steps(100, 5)))
+    return other
+
+
+@pytest.mark.parametrize("moment", ["opened", "written"])
+def test_a_file_whose_successor_is_there_already_leaves_the_successors_log_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, moment: str
+) -> None:
+    """SQLite knows a write-ahead log by its name: what lies there may be another file's by now."""
+    with closing(SqliteStore(folder)) as first:
+        first.append("s", batch("p", 1, steps(0, 5)))
+        if moment == "opened":
+            first.close()
+        name = {"opened": "is_settled", "written": "_write"}[moment]
+        ours, others = getattr(SessionFile, name), []
+
+        def late(*arguments: object) -> object:
+            monkeypatch.setattr(SessionFile, name, ours)
+            others.append(begin_anew(folder))
+            return ours(*arguments)
+
+        with closing(SqliteStore(folder) if moment == "opened" else first) as writer:
+            monkeypatch.setattr(SessionFile, name, late)
+            assert writer.append("s", batch("p", 6, steps(5, 5))).sequence == 10
+            others[0].append("s", batch("q", 6, steps(105, 5)))
+        with closing(SqliteStore(folder)) as reader:
+            assert steps_in(reader) == [*range(100, 105), *range(5, 10), *range(105, 110)]
+        others[0].close()
+    assert not list((folder / "sessions").glob("*.damaged-*"))
+    assert "damaged" not in caplog.text
+
+
 # --- damage --------------------------------------------------------------------------------------
 
 
