@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 
 # What a URL may hold that must not be shown: a password before the host, and a token.
-_SECRETS = re.compile(r"(?<=//)[^/?#]*(?=@)|(?<=token=)[^&#]*")
+_SECRETS = re.compile(r"(?<=//)[^/?#]*(?=@)|(?<=token=)[^&#]*", re.IGNORECASE)
 
 
 class ForgeError(Exception):

@@ -90,7 +90,7 @@ class Folder:
             return
         self.drop_journals(file)
         make_private(file)
-        _sync(file.parent)
+        sync_folder(file.parent)
 
     def set_aside(self, file: Path) -> Path:
         """Rename a session's file and its journals out of the way; the caller holds the lock. Return its new path."""
@@ -102,7 +102,7 @@ class Folder:
             with suppress(FileNotFoundError):
                 Path(f"{file}{suffix}").rename(f"{aside}{suffix}")
         Path(f"{file}-shm").unlink(missing_ok=True)
-        _sync(file.parent)
+        sync_folder(file.parent)
         return aside
 
     def delete_file(self, file: Path) -> bool:
@@ -119,7 +119,7 @@ class Folder:
         except FileNotFoundError:
             return False
         self.drop_journals(file)
-        _sync(file.parent)
+        sync_folder(file.parent)
         return True
 
     def size_of(self, file: Path) -> int:
@@ -181,7 +181,7 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700)
     if not folder.is_dir():
         raise NotADirectoryError(20, "a file stands where a folder should", str(folder))
-    _sync(folder.parent)
+    sync_folder(folder.parent)
 
 
 def _own(folder: Path) -> None:
@@ -216,7 +216,7 @@ def _write_once(file: Path, content: bytes) -> None:
                     draft.rename(file)
     finally:
         draft.unlink(missing_ok=True)
-    _sync(file.parent)
+    sync_folder(file.parent)
 
 
 def _read_id(file: Path) -> str:
@@ -229,7 +229,7 @@ def _read_id(file: Path) -> str:
     return store_id
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make names in a folder durable, where a system can."""
     if os.name != "posix":
         return

@@ -33,13 +33,13 @@ def parse_address(url: str) -> Address:
 
     Raises InvalidStoreURL.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        known = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:  # brackets that close nothing, or a port that is none
+        raise InvalidStoreURL(url, "it names no server") from None
     if "@" in parts.netloc:
         raise InvalidStoreURL(url, "a store over HTTP is opened by a token, as ?token=… or in FORGE_WIDGETS_TOKEN")
-    try:
-        known = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        known = False
     if not known or any(character.isspace() or not character.isprintable() for character in url):
         raise InvalidStoreURL(url, "it names no server")
     query = parse_qsl(parts.query, keep_blank_values=True)

@@ -25,6 +25,7 @@ from forge_widgets.core.liveness import Heartbeat
 from forge_widgets.core.subscription import Cursor, Slice
 from forge_widgets.errors import SequenceGap, StoreDamaged, StoreUnavailable
 from forge_widgets.stores.base import Receipt, Snapshot
+from forge_widgets.stores.folder import sync_folder
 from forge_widgets.stores.sqlite import SqliteStore
 
 ROWS_A_READ = 5_000
@@ -211,3 +212,4 @@ def _write(file: Path, content: bytes) -> None:
         draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)
+    sync_folder(file.parent)  # without its label nobody finds what waits

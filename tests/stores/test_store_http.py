@@ -105,6 +105,8 @@ def test_the_environment_gives_the_token_where_the_url_has_none(monkeypatch: pyt
         "http://h/a b",
         "http://h/?tokken=secret-thing",
         "http://h/?token=secret-thing#x",
+        "http://h/?Token=secret-thing",
+        "http://[h/?token=secret-thing",
         "http://h/?token=secret-thing%0A",
         "http://h/?token=ü",
         "https://me:secret-thing@h/",
