@@ -270,7 +270,8 @@ class Relay:
         attempt = self._attempts.get((session_id, heartbeat.producer), heartbeat.attempt)
         if not waiting:
             return replace(heartbeat, attempt=attempt)
-        reason = f"recorded on the training's machine: {self._reason or 'being delivered'}"
+        why = f" ({self._reason})" if self._reason else ""
+        reason = f"they wait on the training's machine and are delivered from there, or by 'forge-widgets sync' there{why}"
         return replace(
             heartbeat, attempt=attempt, unsaved=heartbeat.unsaved + waiting, reason=heartbeat.reason or reason
         )

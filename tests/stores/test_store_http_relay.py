@@ -52,7 +52,7 @@ def test_a_beat_delivers_too_and_says_what_waits(far: Far, at_once: None) -> Non
     (local,) = far.outbox().heartbeats("s")
     assert (local.unsaved, local.attempt) == (6, 0)
     assert "nothing answers there" in local.reason
-    assert "recorded on the training's machine" in local.reason
+    assert "they wait on the training's machine" in local.reason
     far.come()
     relay.beat("s", beat_of())
     assert recorded_steps(far.records()) == [0, 1, 2, 3, 4]

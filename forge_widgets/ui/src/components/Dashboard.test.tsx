@@ -82,6 +82,15 @@ describe('the states of a session', () => {
   });
 });
 
+describe('a training that ended before all was saved', () => {
+  it('is not said to go on, nor to be run again: what waits on its machine may be its end', () => {
+    const said = show(viewOf({ ...RUNNING, lost: true }, { unsaved: 12, unsavedReason: 'they wait elsewhere' })).textContent;
+    expect(said).toContain('12 steps and events are not saved yet. They wait elsewhere.');
+    expect(said).not.toContain('Training goes on');
+    expect(said).not.toContain('Run it again');
+  });
+});
+
 describe('progress', () => {
   it('is a progress bar that says its value, the time left and the pace', () => {
     const bar = show(viewOf(RUNNING)).querySelector('[role=progressbar]');

@@ -77,7 +77,7 @@ function Notices({ view, words }: PartProps): JSX.Element {
       {words.kind === 'lost' && (
         <Notice tone="error">
           <strong>Connection to the training lost.</strong> It went without a word at {clockWords(state.updatedAt * 1000)};
-          what it recorded until then is here. Run it again, or resume it from a checkpoint.
+          what it recorded until then is here.{view.unsaved === 0 && ' Run it again, or resume it from a checkpoint.'}
         </Notice>
       )}
       {view.deleted && <Notice tone="warn">This session was deleted; nothing more will come.</Notice>}
@@ -88,8 +88,8 @@ function Notices({ view, words }: PartProps): JSX.Element {
       )}
       {view.unsaved > 0 && (
         <Notice tone="warn">
-          <strong>{formatCount(view.unsaved)} steps and events are not saved yet.</strong> {sentence(view.unsavedReason)}{' '}
-          Training goes on; they are kept in memory and tried again.
+          <strong>{formatCount(view.unsaved)} steps and events are not saved yet.</strong> {sentence(view.unsavedReason)}
+          {words.kind !== 'lost' && ' Training goes on; they are kept and tried again.'}
         </Notice>
       )}
       {view.gap && view.trimmed === 0 && (

@@ -126,6 +126,14 @@ it('says why there is no list, and keeps the one it had', async () => {
   expect(host.textContent).toContain('model 2/3');
 });
 
+it('says in words of its own that nothing answers', async () => {
+  const host = await show({ sessions: [row('a', 'running', 1)] });
+  server.request = () => Promise.reject(new TypeError('Failed to fetch'));
+  await until('a problem', () => poll.view().problem !== '');
+  flushSync(() => undefined);
+  expect(host.textContent).toContain('The server can’t be reached. Trying again.');
+});
+
 it('collects a session’s losses while it looks', async () => {
   await show({ sessions: [row('a', 'running', 1)] });
   server.answer = { sessions: [row('a', 'running', 1, { metrics: { ...METRICS, loss: 0.1 } })] };

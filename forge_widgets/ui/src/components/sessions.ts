@@ -156,5 +156,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 function reasonOf(error: unknown): string {
+  // What fetch throws where nothing answers, in each browser's own words.
+  if (error instanceof TypeError) return 'the server can’t be reached';
   return error instanceof Error ? error.message : String(error);
 }
