@@ -20,6 +20,9 @@ MOST_WINDOW = 256_000
 QUEUE_S = 0.4
 """What is on its way beyond what the distance itself takes: so many seconds of the link at most."""
 
+JITTER_S = 0.1
+"""So much later than others the first answer may come: a page that opens keeps a machine busy, which says nothing of a link."""
+
 MOST_PAUSE_S = 1.0
 """Between two frames at most, where there is room on the link."""
 
@@ -53,6 +56,8 @@ class Mark(Struct, frozen=True):
     flying: int
     # When, on the caller's clock.
     at: float
+    # By how much the newest answer was late then, in seconds.
+    late_s: float
 
 
 class Link:
@@ -72,6 +77,9 @@ class Link:
         self._distance_s: float | None = None
         # What each byte takes of the link, smoothed; None before anything is known.
         self._byte_s: float | None = None
+        # How often that was judged, and by how much the newest answer was late.
+        self._judgements = 0
+        self._late_s = 0.0
         # When more was tried last.
         self._grew_at = float("-inf")
 
@@ -82,7 +90,7 @@ class Link:
         if self._sent - self._marked < MARK_BYTES and now - self._marked_at < MARK_S:
             return None
         self._names += 1
-        mark = Mark(str(self._names).encode(), self._sent, self._sent - self._arrived, now)
+        mark = Mark(str(self._names).encode(), self._sent, self._sent - self._arrived, now, self._late_s)
         self._marked, self._marked_at = self._sent, now
         self._marks.append(mark)
         return mark.name
@@ -97,30 +105,34 @@ class Link:
         self._arrived = mark.sent
         took = now - mark.at
         self._distance_s = took if self._distance_s is None else min(self._distance_s, took)
+        self._late_s = took - self._distance_s
         if mark.flying >= SAMPLE_BYTES:
             self._byte_s = self._judged(mark, now)
+            self._judgements += 1
         return True
 
     def _judged(self, mark: Mark, now: float) -> float:
         """Judge anew what a byte takes, after an answer that came now."""
-        took = now - mark.at
-        queued_s = took - (self._distance_s or 0.0)
-        free = queued_s / mark.flying
-        if self._byte_s is None:
-            return free
+        if self._byte_s is None or self._judgements == 0:
+            return max(0.0, self._late_s - JITTER_S) / mark.flying
+        if self._judgements == 1:
+            # The first was hardly more than a presumption.
+            return min(self._byte_s, self._late_s / mark.flying)
+        # One late answer may come from a machine that stood still for a moment: a queue is what stood before, too.
+        queued_s = min(self._late_s, mark.late_s)
         if queued_s >= QUEUE_S:
             # A queue that stands says what the link carries.
-            return (1 - NEWEST_SHARE) * self._byte_s + NEWEST_SHARE * took / mark.flying
+            return (1 - NEWEST_SHARE) * self._byte_s + NEWEST_SHARE * (now - mark.at) / mark.flying
         if mark.at < self._grew_at:
             # It was sent before more was tried, and says nothing of that.
             return self._byte_s
         # Without a queue all arrives as soon as the distance lets it: the link may carry more.
         self._grew_at = now
-        return max(free, self._byte_s / GROWTH)
+        return max(queued_s / mark.flying, self._byte_s / GROWTH)
 
     def presume_slow(self) -> None:
         """Take the link for slow until it shows that it is not."""
-        if self._byte_s is None:
+        if self._judgements == 0:
             self._byte_s = 1 / PRESUMED_BYTES_PER_S
 
     @property

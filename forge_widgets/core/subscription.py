@@ -31,7 +31,7 @@ class Detail(Struct, frozen=True):
     rows: int = MAX_ROWS
     # Points of all curves together in a coalesced frame; a line keeps some even where there are very many.
     points: int = 4_000
-    # The same in the key frame that a viewer begins with. None: all that the reader has.
+    # The same in a key frame that it begins with, or that refines its curves. None: all that the reader has.
     opening: int | None = None
 
 
@@ -137,23 +137,24 @@ class SessionLog:
                 self._take(record)
         return self.cursor != before
 
-    def frame(self, cursor: Cursor | None, detail: Detail = FINE) -> Frame | None:
+    def frame(self, cursor: Cursor | None, detail: Detail = FINE, *, refines: bool = False) -> Frame | None:
         """Return what comes after a cursor, None where nothing is new.
 
         A delta frame where the viewer takes so much at once, else a coalesced one; a key frame without a cursor (None),
-        and for one that can't be honoured.
+        and for one that can't be honoured. ``refines``: the curves afresh, whether anything is new or not.
         """
         if cursor is None:
             return self._key_frame(detail.opening)
         events = self.events_after(cursor)
         if events is None:
             return self._key_frame(detail.opening, recovered=False)
-        if cursor.offset == self.top:
+        if cursor.offset == self.top and not refines:
             return None
         behind = self.top - cursor.offset
-        if behind > detail.rows or cursor.offset + 1 < self._tail_start():
+        if refines or behind > detail.rows or cursor.offset + 1 < self._tail_start():
             records = [happening.record for happening in events]
-            return self._key_frame(detail.points, records, coalesced=behind - len(records))
+            points = detail.opening if refines else detail.points
+            return self._key_frame(points, records, coalesced=behind - len(records))
         records = [record.after(cursor.offset) for record in self._tail if record.last > cursor.offset]
         return Frame(self.epoch, cursor.offset + 1, self.top, False, self.state, records)
 

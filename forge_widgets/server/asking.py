@@ -41,6 +41,11 @@ def detail_of(handler: ForgeHandler) -> Detail:
     return Detail(rows=limit, points=points, opening=points)
 
 
+def coarse_of(handler: ForgeHandler) -> bool:
+    """Say whether the viewer's curves came in few points, so that it is to be sent more (``coarse=1``)."""
+    return handler.get_query_argument("coarse", "") == "1"
+
+
 def takes_packed(handler: ForgeHandler) -> bool:
     """Say whether the viewer reads binary messages that are deflated (``encoding=deflate``)."""
     return "deflate" in handler.get_query_argument("encoding", "").split(",")

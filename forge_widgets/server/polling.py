@@ -10,10 +10,10 @@ import time
 
 from forge_widgets.core.metrics import check_session_id
 from forge_widgets.core.packing import MIN_BYTES, gzip_envelope
-from forge_widgets.core.subscription import Cursor, Detail
+from forge_widgets.core.subscription import Cursor
 from forge_widgets.core.wire import PROTOCOL, encode, heartbeat_message
 from forge_widgets.errors import StoreUnavailable
-from forge_widgets.server.asking import cursor_of, detail_of, protocol_of
+from forge_widgets.server.asking import coarse_of, cursor_of, detail_of, protocol_of
 from forge_widgets.server.body import Json
 from forge_widgets.server.failures import CLOSED
 from forge_widgets.server.handlers import ForgeHandler, number_argument
@@ -37,13 +37,13 @@ class EventsHandler(ForgeHandler):
         check_session_id(session_id)
         protocol = protocol_of(self) or PROTOCOL
         wait = number_argument(self.get_query_argument("wait", None), "wait", 0, context.limits.max_wait_s)
-        cursor, detail = cursor_of(self), detail_of(self)
+        cursor = cursor_of(self)
         with context.hub.watching(session_id, self._wake) as watched:
             try:
                 await asyncio.wait_for(watched.fresh(), context.limits.max_wait_s)
             except asyncio.TimeoutError as error:
                 raise StoreUnavailable(context.store.url, "it did not answer in time") from error
-            sent = await self._frame_within(watched, cursor, detail, wait or 0.0)
+            sent = await self._frame_within(watched, cursor, wait or 0.0)
             heartbeat = heartbeat_message(watched.cursor, watched.arrears, context.clock())
         if self._client_gone:
             return
@@ -63,15 +63,12 @@ class EventsHandler(ForgeHandler):
         self._client_gone = True
         self._wake.set()
 
-    async def _frame_within(
-        self, watched: Watched, cursor: Cursor | None, detail: Detail, wait_s: float
-    ) -> Sent | None:
+    async def _frame_within(self, watched: Watched, cursor: Cursor | None, wait_s: float) -> Sent | None:
+        detail, refines = detail_of(self), coarse_of(self)
         deadline = time.monotonic() + wait_s
         while True:
             self._wake.clear()
-            # Who has seen something of a session that is not there (any more) waits for it, or to be told that it was deleted.
-            missing = cursor is not None and not watched.cursor.epoch
-            sent = None if missing else await watched.frame_after(cursor, detail)
+            sent = await watched.frame_after(cursor, detail, refines=refines)
             left = deadline - time.monotonic()
             if (
                 sent is not None

@@ -7,25 +7,31 @@ once the socket has taken what was sent before.
 from __future__ import annotations
 
 import asyncio
-import math
 from typing import Protocol
+
+from msgspec import Struct
 
 from forge_widgets.core.document import connection_lost, session_joined
 from forge_widgets.core.link import GREETING_S, Link
 from forge_widgets.core.packing import MIN_BYTES
-from forge_widgets.core.subscription import COARSE, SPARING, Cursor, Detail
+from forge_widgets.core.refinement import Refinement
+from forge_widgets.core.subscription import Cursor
 from forge_widgets.core.wire import PROTOCOL, heartbeat_message, welcome_message
 from forge_widgets.server.body import Json
 from forge_widgets.server.context import ServerContext
 from forge_widgets.server.documents import shown
+from forge_widgets.server.failures import CLOSED
 from forge_widgets.server.sent import Sent
 from forge_widgets.server.waking import wait_at_most
 
-REFINE_S = 1.0
-"""So long after its last coarse frame a viewer on a good link is sent all points that there are, if it needed none since."""
 
-REFINE_SLOW_S = 30.0
-"""The same on a slow one, but SPARING: it costs some freshness."""
+class Start(Struct, frozen=True):
+    """Where a viewer of our own protocol wants to go on."""
+
+    # None: it has nothing yet.
+    cursor: Cursor | None
+    # Whether its curves came in few points.
+    coarse: bool
 
 
 class Viewer(Protocol):
@@ -39,8 +45,8 @@ class Viewer(Protocol):
     packs: bool
     wake: asyncio.Event
 
-    def take_resume(self) -> Cursor | None:
-        """Return the cursor that the client wants to go on from, once."""
+    def take_start(self) -> Start | None:
+        """Return where the client wants to go on, once."""
 
     async def deliver(self, message: Json | bytes, *, binary: bool = False) -> None:
         """Send a message and wait until there is room on the link for the next."""
@@ -85,30 +91,30 @@ async def follow_frames(viewer: Viewer, context: ServerContext, session_id: str)
     with context.hub.watching(session_id, wake) as watched:
         await watched.fresh()
         await viewer.greeted(GREETING_S)
-        cursor, told, heartbeat_due, refine_due = viewer.take_resume(), watched.arrears, loop.time(), math.inf
+        cursor, told, heartbeat_due = None, watched.arrears, loop.time()
+        refinement = Refinement(loop.time(), coarse=False)
         while True:
-            if watched.closed is not None:
-                return watched.closed
+            if watched.closed is not None or (watched.gone and watched.misses(cursor)):
+                return CLOSED if watched.closed is None else watched.closed
             wake.clear()
-            cursor = viewer.take_resume() or cursor
-            refines = loop.time() >= refine_due
-            sent = await watched.frame_after(None if refines else cursor, _detail(viewer, refines=refines))
+            start = viewer.take_start()
+            if start is not None:
+                cursor, refinement = start.cursor, Refinement(loop.time(), coarse=start.coarse)
+            finer = refinement.due(loop.time(), viewer.link.detail)
+            refines = finer is not None
+            sent = await watched.frame_after(cursor, finer or viewer.link.detail, refines=refines)
             if sent is not None:
                 cursor = sent.cursor
                 await _deliver(viewer, sent, context)
-                refine_due = _refine_due(viewer, sent, refine_due, loop.time())
+                if sent.key:
+                    refinement.sent(loop.time(), coarse=sent.coarse, refines=refines)
             if watched.arrears != told or loop.time() >= heartbeat_due:
                 told, heartbeat_due = watched.arrears, loop.time() + limits.heartbeat_s
                 await viewer.deliver(heartbeat_message(watched.cursor, told, context.clock()))
             if sent is not None:
                 await asyncio.sleep(max(spacing_s, viewer.link.pause_s))
             else:
-                await wait_at_most(wake, min(heartbeat_due, refine_due) - loop.time())
-
-
-def _detail(viewer: Viewer, *, refines: bool) -> Detail:
-    detail = viewer.link.detail
-    return SPARING if refines and detail is COARSE else detail
+                await wait_at_most(wake, min(heartbeat_due - loop.time(), refinement.pause_s))
 
 
 async def _deliver(viewer: Viewer, sent: Sent, context: ServerContext) -> None:
@@ -116,14 +122,3 @@ async def _deliver(viewer: Viewer, sent: Sent, context: ServerContext) -> None:
         await viewer.deliver((await sent.packed(context.pool)).message, binary=True)
     else:
         await viewer.deliver(sent.encoded)
-
-
-def _refine_due(viewer: Viewer, sent: Sent, due: float, now: float) -> float:
-    """Say when a viewer is to get more points, after a frame: some time after a coarse one, and only then."""
-    slow = viewer.link.detail is COARSE
-    if not sent.key:
-        # A link that has got better need not wait as a slow one does.
-        return due if slow or due == math.inf else min(due, now + REFINE_S)
-    if not sent.coarse:
-        return math.inf
-    return now + (REFINE_SLOW_S if slow else REFINE_S)

@@ -67,8 +67,9 @@ class Watched:
         self._turn = asyncio.Lock()
         self._guard = threading.Lock()
         self._version: object = None
-        # What was encoded since the log changed last, by the cursor that it goes on from and how much is taken at once.
-        self._frames: dict[tuple[Cursor | None, Detail], Sent | None] = {}
+        # What was encoded since the log changed last, by the cursor that it goes on from, how much is taken at once, and
+        # whether it refines.
+        self._frames: dict[tuple[Cursor | None, Detail, bool], Sent | None] = {}
         self._stories: dict[Cursor, Told] = {}
         # Since when the store knows no such session (the loop's clock); None while it does, or can't be asked.
         self._missing_since: float | None = None
@@ -86,16 +87,18 @@ class Watched:
         if self._trouble is not None:
             raise self._trouble
 
-    async def frame_after(self, cursor: Cursor | None, detail: Detail = FINE) -> Sent | None:
-        """Return the encoded frame after a cursor (None: a key frame), None where there is nothing new."""
-        if cursor == self.cursor:
+    async def frame_after(self, cursor: Cursor | None, detail: Detail = FINE, *, refines: bool = False) -> Sent | None:
+        """Return the encoded frame after a cursor (None: a key frame), None where there is nothing new (SessionLog.frame)."""
+        if self.misses(cursor) or (cursor == self.cursor and not refines):
             return None
-        asked = (cursor, detail)
+        asked = (cursor, detail, refines)
         async with self._turn:
             if asked not in self._frames:
                 if len(self._frames) >= self._reading.limits.cached_frames:
                     self._frames.clear()
-                self._frames[asked] = await self._reading.pool.run(lambda: self._encode(cursor, detail))
+                self._frames[asked] = await self._reading.pool.run(
+                    lambda: self._encode(cursor, detail, refines=refines)
+                )
             return self._frames[asked]
 
     async def story_after(self, cursor: Cursor) -> Told:
@@ -115,16 +118,24 @@ class Watched:
         since = self._missing_since
         return since is not None and asyncio.get_running_loop().time() - since >= self._reading.limits.gone_s
 
+    def misses(self, cursor: Cursor | None) -> bool:
+        """Whether a viewer has seen something of a session that is not there (any more).
+
+        It waits for it, or to be told that it was deleted (``gone``): an empty view is no answer.
+        """
+        return cursor is not None and cursor.epoch != "" and not self.cursor.epoch
+
     def close(self, code: int) -> None:
         """Tell all viewers to go, with this close code."""
         self.closed = code
         self._looked.set()
         self._wake()
 
-    def _encode(self, cursor: Cursor | None, detail: Detail) -> Sent | None:
+    def _encode(self, cursor: Cursor | None, detail: Detail, *, refines: bool) -> Sent | None:
         with self._guard:
             # A viewer that has nothing yet asks for nothing in particular: what it gets is whole.
-            frame = self._log.frame(None if cursor == NOWHERE and self._log.epoch else cursor, detail)
+            start = None if cursor == NOWHERE and self._log.epoch else cursor
+            frame = self._log.frame(start, detail, refines=refines)
             if frame is None:
                 return None
             message = frame_message(self.session_id, frame, self._log.series)

@@ -13,14 +13,14 @@ from collections.abc import Awaitable, Callable, Coroutine
 from forge_widgets.core.metrics import check_session_id
 from forge_widgets.core.subscription import Cursor
 from forge_widgets.errors import ForgeError, InvalidInput
-from forge_widgets.server.asking import cursor_of, protocol_of, takes_packed
+from forge_widgets.server.asking import coarse_of, cursor_of, protocol_of, takes_packed
 from forge_widgets.server.body import Json, parse_object, text_field
 from forge_widgets.server.context import ServerContext
 from forge_widgets.server.conversation import answer
 from forge_widgets.server.failures import CROWDED, REFUSED, NoHandshake, answer_of, facts_of
 from forge_widgets.server.handlers import FURTHEST
 from forge_widgets.server.paced import PacedSocket
-from forge_widgets.server.rooms import Viewer, follow_frames, follow_story
+from forge_widgets.server.rooms import Start, Viewer, follow_frames, follow_story
 
 Follow = Callable[[Viewer, ServerContext, str], Awaitable[int]]
 
@@ -37,11 +37,11 @@ class SocketHandler(PacedSocket):
         self._rooms: dict[str, asyncio.Task[None]] = {}
         # Asks now and then whether the viewer may still see.
         self._recheck: asyncio.Task[None] | None = None
-        # Our own protocol: its version (None: a naive client), whether messages may be deflated, the cursor to go on from,
-        # and the event that wakes the viewer.
+        # Our own protocol: its version (None: a naive client), whether messages may be deflated, where the client wants to
+        # go on, and the event that wakes the viewer.
         self.protocol: int | None = None
         self.packs = False
-        self._resume: Cursor | None = None
+        self._start: Start | None = None
         self.wake = asyncio.Event()
 
     async def may_still_see(self, *, ask_again: bool) -> bool:  # noqa: ARG002 - for mounts that can revoke
@@ -70,7 +70,7 @@ class SocketHandler(PacedSocket):
             if session_id or self.protocol is not None:
                 self.session_id = check_session_id(session_id)
             if self.protocol is not None:
-                self._resume, self.packs = cursor_of(self), takes_packed(self)
+                self._start, self.packs = Start(cursor_of(self), coarse_of(self)), takes_packed(self)
                 self._rooms[self.session_id] = self._spawn(self._stay(self.session_id, follow_frames))
             elif self.session_id:
                 self.join(self.session_id)
@@ -108,16 +108,17 @@ class SocketHandler(PacedSocket):
                 task.cancel()
         self._rooms.clear()
 
-    def take_resume(self) -> Cursor | None:
-        """Return the cursor that the client wants to go on from, once."""
-        cursor, self._resume = self._resume, None
-        return cursor
+    def take_start(self) -> Start | None:
+        """Return where the client wants to go on, once."""
+        start, self._start = self._start, None
+        return start
 
     def _take_resume(self, asked: Json) -> None:
         after = asked.get("after")
         if isinstance(after, bool) or not isinstance(after, (int, float)) or not 0 <= after <= FURTHEST:
             raise InvalidInput(f"{str(after)[:40]} can't be used", where="after", expected="an offset")
-        self._resume = Cursor(text_field(asked, "epoch", 200), int(after))
+        epoch = text_field(asked, "epoch", 200)
+        self._start = Start(Cursor(epoch, int(after)) if epoch else None, asked.get("coarse") is True)
         self.wake.set()
 
     # --- rooms -----------------------------------------------------------------------------------

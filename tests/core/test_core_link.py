@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from forge_widgets.core.link import FIRST_WINDOW, LEAST_WINDOW, MARK_S, MOST_PAUSE_S, MOST_WINDOW, Link
+from forge_widgets.core.link import FIRST_WINDOW, GREETING_S, LEAST_WINDOW, MARK_S, MOST_PAUSE_S, MOST_WINDOW, Link
 from forge_widgets.core.subscription import COARSE, FINE
 
 
@@ -83,6 +83,8 @@ def test_a_long_way_alone_makes_no_slow_link(distance_s: float) -> None:
 
 def test_frames_go_out_as_evenly_as_the_link_takes_them() -> None:
     wire = Wire(20_000, 0.05)
+    wire.send(300)
+    wire.wait(0.1)
     assert wire.link.pause_s == 0
     wire.run(30, 6_000)
     assert wire.link.pause_s == pytest.approx(6_000 / 20_000, rel=0.2)
@@ -95,6 +97,8 @@ def test_frames_go_out_as_evenly_as_the_link_takes_them() -> None:
 
 def test_a_link_that_gets_better_is_believed_after_a_while() -> None:
     wire = Wire(20_000, 0.05)
+    wire.send(300)
+    wire.wait(0.1)
     wire.run(10, 6_000)
     assert wire.link.detail == COARSE
     wire.bytes_per_s = 10_000_000
@@ -119,6 +123,39 @@ def test_who_is_slow_to_greet_is_slow_until_it_shows_otherwise() -> None:
     assert wire.link.detail == FINE
     wire.link.presume_slow()
     assert wire.link.detail == FINE
+
+
+def test_a_machine_that_stands_still_for_a_moment_makes_no_slow_link() -> None:
+    wire = Wire(10_000_000, 0.002)
+    wire.send(300)
+    wire.wait(0.1)
+    for _ in range(3):
+        wire.run(20, 4_000)
+        late = wire.link.sent(4_000, wire.now)
+        assert wire.link.acknowledged(late or b"", wire.now + 1.0)
+        wire.wait(1.0)
+        assert wire.link.detail == FINE
+    # Again and again without an answer in time in between, it is the link.
+    for _ in range(2):
+        late = wire.link.sent(4_000, wire.now)
+        assert wire.link.acknowledged(late or b"", wire.now + 1.0)
+        wire.wait(1.0)
+    assert wire.link.detail == COARSE
+
+
+@pytest.mark.parametrize("greeting_s", [0.002, 0.4])
+@pytest.mark.parametrize("first_s", [0.05, 0.6])
+def test_a_machine_that_is_busy_while_a_page_opens_makes_no_slow_link(greeting_s: float, first_s: float) -> None:
+    link = Link()
+    greeting = link.sent(300, 0.0)
+    if greeting_s > GREETING_S:
+        link.presume_slow()
+    assert link.acknowledged(greeting or b"", greeting_s)
+    first = link.sent(3_000, 1.0)
+    assert link.acknowledged(first or b"", 1.0 + first_s)
+    second = link.sent(3_000, 2.0)
+    assert link.acknowledged(second or b"", 2.03)
+    assert link.detail == FINE
 
 
 def test_little_frames_are_marked_seldom_and_say_nothing_of_the_link() -> None:

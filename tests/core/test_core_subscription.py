@@ -115,6 +115,20 @@ def test_who_is_further_behind_than_it_takes_at_once_gets_every_event_and_the_ro
     assert (exactly.key, exactly.coalesced) == (False, 0)
 
 
+def test_a_frame_that_refines_curves_leaves_out_no_event_and_comes_though_nothing_is_new() -> None:
+    log = SessionLog("s")
+    log.apply(slice_of(log_of([40, 0, 50, 0, 0, 60])))
+    frame = log.frame(Cursor("e", 91), FINE, refines=True)
+    assert frame is not None
+    assert (frame.key, frame.recovered, frame.points, frame.last) == (True, True, None, log.top)
+    assert [record.offset for record in frame.records] == [92, 93]
+    assert frame.coalesced == 60
+    assert log.frame(log.cursor, FINE) is None
+    again = log.frame(log.cursor, Detail(opening=20), refines=True)
+    assert again is not None
+    assert (again.key, again.recovered, again.points, again.records, again.coalesced) == (True, True, 20, [], 0)
+
+
 def test_a_viewer_begins_with_all_points_or_with_as_many_as_it_takes() -> None:
     log = SessionLog("s")
     log.apply(slice_of(log_of([200])))

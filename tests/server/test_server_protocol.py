@@ -227,6 +227,42 @@ def test_a_poll_tells_a_session_that_was_deleted_from_one_that_is_unknown(mount:
     assert "deleted" not in poll(mount, session_id)
 
 
+def test_a_websocket_that_comes_back_to_a_session_that_was_deleted_is_told_so_and_not_that_it_waits(
+    mount: Mount, session_id: str
+) -> None:
+    mount.append(session_id, rows(0, 5))
+    epoch = poll(mount, session_id)["frame"]["epoch"]
+    assert mount.ask("DELETE", f"/api/sessions/{session_id}").status_code == 200
+    with mount.socket(f"/ws/{session_id}?protocol=1&epoch={epoch}&after=5") as socket:
+        assert [socket.hear()["type"] for _ in range(2)] == ["welcome", "heartbeat"]
+        with pytest.raises(ConnectionClosed):
+            socket.hear_type("frame")
+        assert socket.connection.close_code == 1000
+
+
+@pytest.mark.parametrize("asks", ["at once", "later"])
+def test_who_comes_back_with_curves_of_few_points_gets_all_and_hears_of_every_event(
+    mount: Mount, session_id: str, asks: str
+) -> None:
+    mount.append(session_id, rows(0, 900), event("model_completed"))
+    epoch = poll(mount, session_id)["frame"]["epoch"]
+    coarse = "&coarse=1" if asks == "at once" else ""
+    polled = poll(mount, session_id, f"&epoch={epoch}&after=900&coarse=1")["frame"]
+    with mount.socket(f"/ws/{session_id}?protocol=1&epoch={epoch}&after=901{coarse}") as socket:
+        assert socket.hear()["type"] == "welcome"
+        if asks == "later":
+            socket.say(type="resume", epoch=epoch, after=900, coarse=True)
+        frames = [socket.hear_type("frame")]
+        while not frames[-1]["key"]:
+            frames.append(socket.hear_type("frame"))
+    for frame in (frames[-1], polled):
+        assert frame.items() >= {"key": True, "to": 901, "coarse": False, "recovered": True}.items()
+        assert len(frame["series"][0]["steps"]) > 400
+    assert [record["event"]["eventType"] for record in polled["events"]] == ["model_completed"]
+    heard = [record for frame in frames for record in frame.get("events", frame.get("records", []))]
+    assert len(heard) == (0 if asks == "at once" else 1)
+
+
 def test_a_poll_that_waits_hears_that_the_session_is_deleted(mount: Mount, session_id: str) -> None:
     mount.append(session_id, rows(0, 5))
     cursor = f"&epoch={poll(mount, session_id)['frame']['epoch']}&after=5"
