@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 from forge_widgets.core.attempts import ENDED, opens_attempt
 from forge_widgets.core.events import Batch, Body, Producer, length
-from forge_widgets.errors import RateLimited, SequenceGap, StoreUnavailable
-from forge_widgets.stores.base import Distant, Receipt, Store
+from forge_widgets.errors import RateLimited, SequenceGap, StoreDamaged, StoreUnavailable
+from forge_widgets.stores.base import Distant, Receipt, Snapshot, Store
 from forge_widgets.training.buffer import Barrier, Buffer, Item, RawEvent, Successor
 from forge_widgets.training.clock import ProducerClock
 from forge_widgets.training.pulse import BEAT_INTERVAL_S, Pulse
@@ -242,7 +242,7 @@ class Publisher:
     def _open(self, *, joins: bool) -> Store:
         """Open the store; a producer that joins an attempt goes on with its time and its totals."""
         store = self._open_store()
-        known = store.snapshot(self.session_id) if joins else None
+        known = self._joined(store) if joins else None
         if known is not None:
             self._clock.seed(known.state.updated_at)
             if self.producer.resume or not (known.state.status in ENDED or known.state.lost):
@@ -251,6 +251,14 @@ class Publisher:
         if isinstance(store, Distant):
             self._flush_interval_s = store.flush_interval_s
         return store
+
+    def _joined(self, store: Store) -> Snapshot | None:
+        """Return where the session stands; None of one that is damaged, too: the append sets it aside."""
+        try:
+            return store.snapshot(self.session_id)
+        except StoreDamaged:
+            logger.debug("%s: what it joins can't be read", self.session_id, exc_info=True)
+            return None
 
     def _held_back(self, limited: RateLimited) -> None:
         """Wait as long as a server asks: steps fill the ring meanwhile, and are thinned there; events stay."""

@@ -14,7 +14,7 @@ import forge_widgets as forge
 from forge_widgets.core.events import Event
 from forge_widgets.server.limits import Limits
 from forge_widgets.stores import open_store, outbox_folder
-from forge_widgets.stores.http_outbox import outboxes_in
+from forge_widgets.stores.http_outbox import outbox_of, outboxes_in
 from forge_widgets.training.hooks import create_progress_hooks
 from forge_widgets.training.publisher import FLUSH_INTERVAL_S
 from forge_widgets.training.run import Run
@@ -187,3 +187,36 @@ def test_two_attempts_of_one_run_are_two_attempts_there_although_both_waited(tmp
         read = mount.context.store.read("s", 0)
         assert read is not None
         assert [record.attempt for record in read.records] == [1, 1, 1, 2, 2, 2]
+
+
+def test_a_damaged_outbox_and_a_store_out_of_reach_do_not_keep_a_training_from_recording(tmp_path: Path) -> None:
+    proxy = Proxy(1)
+    url = f"http://127.0.0.1:{proxy.port}"
+    proxy.close()
+    damaged(outbox_of(outbox_folder(), url).folder)
+    run = Run("s", store=url)
+    run.log(step=1, loss=1.0)
+    assert run.flush(10)
+    run.close()
+    assert waiting() == 1
+
+
+def test_a_damaged_session_does_not_keep_a_training_that_goes_on_in_it_from_recording(tmp_path: Path) -> None:
+    damaged(tmp_path / "here")
+    run = Run("s", store=tmp_path / "here")
+    run.log(step=1, loss=1.0)
+    assert run.flush(10)
+    run.close()
+    store = open_store(tmp_path / "here")
+    read = store.read("s", 0)
+    assert read is not None
+    assert read.top == 1
+    store.close()
+
+
+def damaged(folder: Path) -> None:
+    """Put a session ``s`` into a store that nobody can read."""
+    store = open_store(folder)
+    _ = store.store_id
+    store.close()
+    (folder / "sessions" / "s.sqlite").write_bytes(b"no database" * 1_000)
