@@ -23,6 +23,7 @@ from forge_widgets.server.description import ROUTE as DESCRIPTION
 from forge_widgets.server.description import DescriptionHandler
 from forge_widgets.server.handlers import ForgeHandler
 from forge_widgets.server.hub import Hub
+from forge_widgets.server.identity import Identity
 from forge_widgets.server.limits import Limits
 from forge_widgets.server.listing import Listing
 from forge_widgets.server.page import PageHandler, StaticHandler
@@ -128,6 +129,7 @@ def open_context(
     return ServerContext(
         store=opened,
         pool=pool,
+        identity=Identity(opened, pool),
         hub=hub,
         listing=listing,
         limits=limits,

@@ -13,6 +13,7 @@ from msgspec import Struct
 from forge_widgets.core.events import Producer
 from forge_widgets.server.admission import Admission
 from forge_widgets.server.hub import Hub
+from forge_widgets.server.identity import Identity
 from forge_widgets.server.limits import Limits
 from forge_widgets.server.listing import Listing
 from forge_widgets.server.pool import StorePool
@@ -26,6 +27,7 @@ class ServerContext(Struct, frozen=True, kw_only=True):
 
     store: Store
     pool: StorePool
+    identity: Identity
     hub: Hub
     listing: Listing
     limits: Limits

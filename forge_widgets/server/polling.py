@@ -37,7 +37,7 @@ class EventsHandler(ForgeHandler):
         check_session_id(session_id)
         protocol = protocol_of(self) or PROTOCOL
         wait = number_argument(self.get_query_argument("wait", None), "wait", 0, context.limits.max_wait_s)
-        cursor = cursor_of(self)
+        cursor, store_id = cursor_of(self), await context.identity.store_id()
         with context.hub.watching(session_id, self._wake) as watched:
             try:
                 await asyncio.wait_for(watched.fresh(), context.limits.max_wait_s)
@@ -51,7 +51,7 @@ class EventsHandler(ForgeHandler):
             "type": "poll",
             "protocol": protocol,
             "sessionId": session_id,
-            "storeId": context.store.store_id,
+            "storeId": store_id,
             "heartbeat": heartbeat,
         }
         if watched.closed == CLOSED or _is_gone(watched, cursor):

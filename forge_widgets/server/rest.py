@@ -39,7 +39,7 @@ class HealthHandler(ForgeHandler):
                 "active_sessions": len(sessions),
                 "sessions": sessions,
                 "timestamp": iso_time(context.clock()),
-                "storeId": context.store.store_id,
+                "storeId": await context.identity.store_id(),
                 "version": __version__,
                 "protocol": PROTOCOL,
                 "protocols": list(PROTOCOLS),
@@ -122,7 +122,8 @@ class SessionsHandler(ForgeHandler):
         listed = summaries if limit is None else summaries[:limit]
         now = context.clock()
         sessions = [list_entry(summary, context.hub.viewers(summary.session_id), now) for summary in listed]
-        self.write_json({"sessions": sessions, "total": len(summaries), "storeId": context.store.store_id})
+        store_id = await context.identity.store_id()
+        self.write_json({"sessions": sessions, "total": len(summaries), "storeId": store_id})
 
 
 class SessionHandler(ForgeHandler):

@@ -86,7 +86,7 @@ async def follow_frames(viewer: Viewer, context: ServerContext, session_id: str)
     limits, wake = context.limits, viewer.wake
     loop = asyncio.get_running_loop()
     spacing_s = 1.0 / limits.frames_per_s
-    store_id, protocol = context.store.store_id, viewer.protocol or PROTOCOL
+    store_id, protocol = await context.identity.store_id(), viewer.protocol or PROTOCOL
     await viewer.deliver(welcome_message(session_id, store_id, limits.heartbeat_s, context.clock(), protocol))
     with context.hub.watching(session_id, wake) as watched:
         await watched.fresh()

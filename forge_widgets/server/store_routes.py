@@ -12,7 +12,7 @@ from forge_widgets._version import __version__
 from forge_widgets.core.document import Json
 from forge_widgets.core.intake import Count, HeartbeatMessage, read_message
 from forge_widgets.core.metrics import check_session_id
-from forge_widgets.core.wire import PROTOCOL, state_message
+from forge_widgets.core.wire import PROTOCOL, encode, state_message
 from forge_widgets.errors import SessionNotFound
 from forge_widgets.server.handlers import BodyHandler, ForgeHandler
 from forge_widgets.stores.base import Summary
@@ -26,7 +26,7 @@ class StoreHandler(ForgeHandler):
         context = self.context
         self.write_json(
             {
-                "storeId": await context.pool.run(lambda: context.store.store_id),
+                "storeId": await context.identity.store_id(),
                 "version": __version__,
                 "protocol": PROTOCOL,
                 "maxBodyBytes": context.limits.max_body_bytes,
@@ -39,8 +39,11 @@ class SummariesHandler(ForgeHandler):
 
     async def get(self) -> None:
         """List the sessions with their states, newest update first."""
-        summaries = await self.context.pool.run(self.context.store.summaries)
-        self.write_json({"summaries": [summary_message(summary) for summary in summaries]})
+        store = self.context.store
+        # Encoded there, too: thousands of states would hold up the loop.
+        self.write_encoded(
+            await self.context.pool.run(lambda: encode({"summaries": list(map(summary_message, store.summaries()))}))
+        )
 
 
 class SnapshotHandler(ForgeHandler):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gzip
 import json
+import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from forge_widgets.server.failures import BodyTooLarge, MalformedBody, WrongCont
 from forge_widgets.server.inflate import inflate
 from forge_widgets.server.limits import Limits
 from forge_widgets.server.rates import MAX_CLIENTS, MAX_DEBT_S, PublishRates
+from forge_widgets.stores.memory import MemoryStore
 from tests.server.mounts import TOKEN, Mount, event, rows, standalone
 
 Json = dict[str, Any]
@@ -282,6 +284,33 @@ def test_what_another_producer_records_beside_it_is_in_the_same_log(
     bodies: list[Body] = [event("training_started"), rows(0, 5)]
     mount.append(session_id, *bodies, producer="local", sequence=1)
     assert post(mount, session_id, batch(1, steps(0, 2), producer="far")).json()["top"] == 8
+
+
+class Asked(MemoryStore):
+    """A store that notes which threads ask who it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.by: set[str] = set()
+
+    @property
+    def store_id(self) -> str:
+        self.by.add(threading.current_thread().name)
+        return super().store_id
+
+
+def test_the_stores_id_is_never_asked_for_on_the_event_loop() -> None:
+    for ask in ("/api/health", "/api/sessions", "/api/store", "/api/sessions/s/events", "/ws/s?protocol=1"):
+        store = Asked()
+        with standalone(store) as mount:
+            mount.append("s", event("training_started"))
+            if ask.startswith("/ws"):
+                with mount.socket(ask) as viewer:
+                    told = viewer.hear_type("welcome")
+            else:
+                told = mount.get(ask).json()
+            assert told["storeId"] == store._store_id
+            assert all(name.startswith("forge-store") for name in store.by), ask
 
 
 def test_a_second_server_shows_and_records_what_lies_in_the_first_ones_store(
