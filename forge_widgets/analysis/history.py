@@ -35,10 +35,17 @@ class History:
     metric by its name on the wire. A user's metric that is called like one of those three is ``metrics.NAME``.
     """
 
-    __slots__ = ("_metrics", "_table", "attempt", "attempts", "events", "session_id")
+    __slots__ = ("_metrics", "_table", "attempt", "attempts", "events", "session_id", "trimmed")
 
     def __init__(
-        self, session_id: str, attempt: int, attempts: Sequence[int], table: Table, events: Sequence[Event]
+        self,
+        session_id: str,
+        attempt: int,
+        attempts: Sequence[int],
+        table: Table,
+        events: Sequence[Event],
+        *,
+        trimmed: int = 0,
     ) -> None:
         self.session_id = session_id
         # The attempt that these rows are of, and all that the log has; 0 and none where nothing is recorded.
@@ -46,6 +53,8 @@ class History:
         self.attempts = tuple(attempts)
         # The lifecycle events of the attempt, in order; a step_update among the rows is not repeated here.
         self.events = tuple(events)
+        # Rows and events at the log's beginning, of whichever attempt, that were trimmed.
+        self.trimmed = trimmed
         self._table = table
         self._metrics = _metric_columns(table)
 
@@ -121,6 +130,8 @@ class History:
     def __str__(self) -> str:
         """Return one line that is the same whenever the same was recorded."""
         attempt = f"attempt {self.attempt} of {max(self.attempts, default=0)}"
+        if self.trimmed:
+            attempt += f", {self.trimmed:,} earlier rows and events were trimmed"
         return f"history of {self.session_id}: {len(self):,} rows, {attempt}{self._thinned_words()}"
 
     def __repr__(self) -> str:
@@ -157,7 +168,7 @@ def history(session_id: str, *, attempt: int | None = None, store: StoreLike = N
         reading = _Reading(session_id, attempt)
         for part in slices(source, session_id):
             if part.epoch != reading.epoch:
-                reading = _Reading(session_id, attempt, part.epoch)
+                reading = _Reading(session_id, attempt, part.epoch, part.floor)
             for record in part.records:
                 reading.take(record)
     return reading.result()
@@ -171,8 +182,9 @@ def moment(timestamp: float) -> datetime:
 class _Reading:
     """One attempt of a log while it is read: the one that was asked for, or the latest that has come by."""
 
-    def __init__(self, session_id: str, attempt: int | None, epoch: str = "") -> None:
+    def __init__(self, session_id: str, attempt: int | None, epoch: str = "", floor: int = 1) -> None:
         self.epoch = epoch
+        self._trimmed = max(0, floor - 1)
         self._session_id = session_id
         self._asked = attempt
         self._latest = 0
@@ -197,12 +209,17 @@ class _Reading:
     def result(self) -> History:
         there = sorted(self._attempts)
         if self._asked is not None and self._asked not in self._attempts:
-            listed = "one of " + ", ".join(map(str, there)) if there else "nothing: this session has no attempt yet"
+            listed = ("one of " if len(there) > 1 else "") + ", ".join(map(str, there)) if there else self._why_none()
             raise InvalidInput(f"no attempt {self._asked!r} of {self._session_id}", where="attempt", expected=listed)
         self._table.complete(_STEP)
         self._table.complete(_MODEL, 1.0)
         attempt = self._latest if self._asked is None else self._asked
-        return History(self._session_id, attempt, there, self._table, self._events)
+        return History(self._session_id, attempt, there, self._table, self._events, trimmed=self._trimmed)
+
+    def _why_none(self) -> str:
+        if self._trimmed:
+            return "nothing: what was recorded of this session was trimmed"
+        return "nothing: this session has no attempt yet"
 
 
 def _metric_columns(table: Table) -> dict[str, str]:

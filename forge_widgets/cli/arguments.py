@@ -28,6 +28,15 @@ def port(text: str) -> int:
     return number
 
 
+def origin(text: str) -> str:
+    """Read an origin as browsers write it, ``null``, or ``*`` for any; for argparse."""
+    if text in ("null", "*") or re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+", text):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is no origin: expected scheme://host[:port] and nothing behind it, such as https://example.org, or null"
+    )
+
+
 def positive(text: str) -> int:
     """Read a whole number from 1; for argparse."""
     number = int(text)

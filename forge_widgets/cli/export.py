@@ -36,6 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
     recorded = export(arguments.id, arguments.format, target, attempt=arguments.attempt, store=arguments.store)
     if arguments.output is None:
         sys.stdout.buffer.flush()
-    else:
+    if arguments.output is None and recorded.trimmed:
+        print(recorded, file=sys.stderr)
+    elif arguments.output is not None:
         print(f"{arguments.output}: {recorded}", file=sys.stderr)
     return 0

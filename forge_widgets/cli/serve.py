@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import textwrap
 
-from forge_widgets.cli.arguments import Commands, add_store, port
+from forge_widgets.cli.arguments import Commands, add_store, origin, port
 
 
 def add_to(commands: Commands) -> None:
@@ -19,8 +19,9 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine)")
     parser.add_argument("--port", type=port, default=8001, help="port to listen on, 0 for a free one (default: 8001)")
     add_store(parser)
-    parser.add_argument("--token", help="the token to ask for (default: a new one each time)")
-    parser.add_argument(
+    who = parser.add_mutually_exclusive_group()
+    who.add_argument("--token", help="the token to ask for (default: a new one each time)")
+    who.add_argument(
         "--open",
         action="store_true",
         help="ask for no token, for clients that know none: only on this machine, and only for its own pages",
@@ -28,6 +29,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--allow-origin",
         action="append",
+        type=origin,
         default=[],
         metavar="ORIGIN",
         help="let pages of this origin in, such as https://example.org, or 'null' (may be repeated)",

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from forge_widgets.cli.arguments import Commands
-from forge_widgets.errors import ForgeError, InvalidStoreURL, RateLimited, Refused, StoreDamaged, StoreUnavailable
+from forge_widgets.errors import ForgeError, InvalidInput, RateLimited, Refused, StoreDamaged, StoreUnavailable
 
 if TYPE_CHECKING:
     from forge_widgets.stores.http import HttpStore
@@ -125,11 +125,15 @@ def _known_address(url: str, store: str | None) -> Address:
 
 
 def _address(store: str) -> Address:
-    """Read ``--store``. Raises InvalidStoreURL for one that nothing can wait for."""
+    """Read ``--store``. Raises InvalidInput for one that nothing can wait for, InvalidStoreURL."""
     from forge_widgets.stores.http_address import parse_address
 
     if not store.startswith(("http://", "https://")):
-        raise InvalidStoreURL(
-            store, "only what is recorded for another machine's store, http(s)://…, waits to be delivered"
+        # A URL may hold a token.
+        shown = "that" if "://" in store else repr(store)
+        raise InvalidInput(
+            f"{shown} is no other machine's store, and what is recorded into it waits for nothing",
+            where="--store",
+            expected="another machine's store, http(s)://host:port/prefix?token=…",
         )
     return parse_address(store)

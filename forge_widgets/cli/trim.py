@@ -44,10 +44,16 @@ def run(arguments: argparse.Namespace) -> int:
     from forge_widgets.stores import open_store
     from forge_widgets.stores.quota import DiskStore
 
+    if arguments.delete and arguments.to is None:
+        raise InvalidInput("--delete stands alone", where="trim", expected="--to SIZE --delete, or SESSION without it")
     store = open_store(arguments.store)
     try:
         if not isinstance(store, DiskStore):
-            raise InvalidInput(f"{store.url} keeps nothing on a disk here", where="--store", expected="a folder")
+            raise InvalidInput(
+                f"{store.url} keeps nothing on a disk here",
+                where="--store",
+                expected="a folder, on the machine that keeps it",
+            )
         return _trim_named(store, arguments) if arguments.to is None else _trim_to(store, arguments)
     finally:
         store.close()
@@ -69,14 +75,25 @@ def _trim_named(store: DiskStore, arguments: argparse.Namespace) -> int:
     ends = {name: store.snapshot(name) for name in dict.fromkeys(arguments.session)}
     taken = {name: store.bytes_on_disk(name) for name in ends}
     for name, count in taken.items():
-        print(f"{name}: {found[name].state.rows} steps of its latest attempt are recorded, {words_of_bytes(count)}")
+        print(f"{name}: {_kept(store, name, found[name].state.rows)}, {words_of_bytes(count)}")
     if not _agreed(arguments, "Drop all recorded steps of these sessions?"):
         return 1
     for name, end in ends.items():
         if end is None or store.trim(name, end.cursor.offset, epoch=end.cursor.epoch) is None:
             raise SessionNotFound(name, store.url)
-        print(f"trimmed {name}: {words_of_bytes(taken[name] - store.bytes_on_disk(name))} freed")
+        freed = taken[name] - store.bytes_on_disk(name)
+        # The log of a file that a server has open shrinks only when that lets go of it.
+        later = "its space is given back once no server or kernel has it open"
+        print(f"trimmed {name}: {f'{words_of_bytes(freed)} freed' if freed > 0 else later}")
     return 0
+
+
+def _kept(store: DiskStore, name: str, rows: int) -> str:
+    """Say how much is recorded of a session that has so many rows in its state, which trims leave as it is."""
+    read = store.read(name, 0, 0)
+    if read is not None and read.floor > read.top:
+        return "trimmed already, nothing but its last state is left"
+    return f"{rows} steps of its latest attempt are recorded"
 
 
 def _trim_to(store: DiskStore, arguments: argparse.Namespace) -> int:

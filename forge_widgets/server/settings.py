@@ -5,6 +5,7 @@ The extension makes its traits of them, the command line its option, and a test 
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Iterable
 from typing import get_args, get_type_hints
@@ -69,11 +70,11 @@ def limits_of(assignments: Iterable[str]) -> Limits:
     values = {}
     for assignment in assignments:
         name, separator, text = (part.strip() for part in assignment.partition("="))
-        if name not in known or not separator:
-            raise InvalidInput(
-                f"{assignment[:80]!r} is no limit",
-                where="limit",
-                expected=f"NAME=VALUE, NAME one of {', '.join(known)}",
-            )
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"{near[0]}=VALUE, perhaps" if near else f"NAME=VALUE, NAME one of {', '.join(known)}"
+            raise InvalidInput(f"{assignment[:80]!r} is no limit", where="--limit", expected=hint)
+        if not separator:
+            raise InvalidInput(f"{name!r} has no value", where="--limit", expected=f"{name}=VALUE")
         values[name] = known[name].read(text)
     return replace(Limits(), **values)

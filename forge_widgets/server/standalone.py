@@ -246,13 +246,13 @@ def _bind(host: str, port: int) -> list[socket.socket]:
         for listening in bound:
             listening.close()
         if error.errno == errno.EADDRINUSE:
-            what, expected = (
-                f"port {port} is in use",
-                "a free port: end the other server, or choose another with --port",
-            )
-        else:
-            what, expected = f"{_netloc(host, port)} can't be bound ({error.strerror})", "an address of this machine"
-        raise InvalidInput(what, where="port", expected=expected) from error
+            free = "a free port: end the other server, or choose another with --port"
+            raise InvalidInput(f"port {port} is in use", where="port", expected=free) from error
+        # The error's own words repeat the address; what the number stands for is plain.
+        why = os.strerror(error.errno) if error.errno is not None and error.errno in errno.errorcode else error.strerror
+        raise InvalidInput(
+            f"{_netloc(host, port)} can't be bound ({why})", where="host", expected="an address of this machine"
+        ) from error
     return bound
 
 

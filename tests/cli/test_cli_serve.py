@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
+from forge_widgets.cli.arguments import origin
 from forge_widgets.core.steps import block_of
 from tests.cli.conftest import CommandLine
 
@@ -64,6 +65,25 @@ def test_a_port_in_use_is_one_clear_line(forge: CommandLine) -> None:
     assert answer.stderr.count("\n") == 1
 
 
+def test_an_address_of_another_machine_is_one_clear_line(forge: CommandLine) -> None:
+    answer = forge.run("serve", "--host", "192.0.2.1", "--port", "0")
+    said = "192.0.2.1:0 can't be bound (Cannot assign requested address) in host: expected an address of this machine"
+    assert (answer.returncode, answer.stderr) == (1, f"forge-widgets: {said}\n")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [("--open", "--token", "t"), ("--allow-origin", "example.org"), ("--allow-origin", "https://example.org/page")],
+)
+def test_what_makes_no_sense_together_or_alone_is_used_wrongly(forge: CommandLine, wrong: tuple[str, ...]) -> None:
+    assert forge.run("serve", "--port", "0", *wrong).returncode == 2
+
+
+@pytest.mark.parametrize("known", ["https://example.org", "http://localhost:8888", "vscode-webview://x", "null", "*"])
+def test_an_origin_is_read(known: str) -> None:
+    assert origin(known) == known
+
+
 def test_a_limit_is_changed_by_its_name(forge: CommandLine) -> None:
     process = forge.start("serve", "--port", "0", "--token", "t", "--limit", "max_sessions=1", "--limit", "max_rooms=5")
     assert process.stdout is not None
@@ -80,7 +100,9 @@ def test_a_limit_is_changed_by_its_name(forge: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("limit", "said"),
     [
-        ("max_roms=5", "'max_roms=5' is no limit"),
+        ("max_roms=5", "'max_roms=5' is no limit in --limit: expected max_rooms=VALUE, perhaps"),
+        ("colour=5", "'colour=5' is no limit in --limit: expected NAME=VALUE, NAME one of max_body_bytes, "),
+        ("max_rooms", "'max_rooms' has no value in --limit: expected max_rooms=VALUE"),
         ("max_rooms=many", "'many' can't be used in max_rooms: expected a whole"),
     ],
 )

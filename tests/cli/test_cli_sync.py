@@ -100,7 +100,9 @@ def test_the_token_of_the_argument_or_of_the_stores_url_is_used(line: CommandLin
 def test_a_store_that_nothing_can_wait_for_is_refused(line: CommandLine) -> None:
     done = line.run("sync", "--store", "some/folder")
     assert done.returncode == 1
-    assert "another machine's store" in done.stderr
+    assert "'some/folder' is no other machine's store" in done.stderr
+    assert "expected another machine's store, http(s)://host:port/prefix" in done.stderr
+    assert "secret" not in line.run("sync", "--store", "ftp://here/?token=secret").stderr
 
 
 def test_a_session_that_the_store_refuses_or_that_is_damaged_is_told_and_the_others_get_theirs(

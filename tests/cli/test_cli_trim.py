@@ -99,6 +99,29 @@ def test_where_there_is_room_nothing_is_done(forge: CommandLine) -> None:
     assert answer.stdout.startswith("All sessions take ")
 
 
+def test_a_trimmed_session_says_that_it_is_trimmed(forge: CommandLine) -> None:
+    recorded(forge, "old")
+    forge.run("trim", "old", "--yes")
+    assert forge.run("trim", "old").stdout.startswith("old: trimmed already, nothing but its last state is left, ")
+    exported = forge.run("export", "old", "--format", "csv")
+    assert (exported.returncode, exported.stdout) == (0, "step,model,timestamp\n")
+    assert f"{ROWS + 2:,} earlier rows and events were trimmed" in exported.stderr
+    answer = forge.run("export", "old", "--format", "csv", "--attempt", "1")
+    assert (answer.returncode, "what was recorded of this session was trimmed" in answer.stderr) == (1, True)
+
+
+def test_no_less_than_nothing_is_freed_where_a_server_has_the_file_open(forge: CommandLine) -> None:
+    forge.record("small", Event(event_type="training_started", timestamp=T0))
+    forge.record("small", block_of([(T0 + step, {"loss": 1.0}) for step in range(50)]))
+    forge.record("small", Event(event_type="training_error", timestamp=T0 + 60, error="out of memory"))
+    server = open_store(forge.store)
+    assert server.read("small", 0) is not None
+    answer = forge.run("trim", "small", "--yes")
+    server.close()
+    assert answer.returncode == 0
+    assert "-" not in answer.stdout.splitlines()[-1]
+
+
 def test_a_session_that_runs_or_is_unknown_is_not_trimmed(forge: CommandLine) -> None:
     recorded(forge, "running", ends=False)
     answer = forge.run("trim", "running", "--yes")
@@ -111,6 +134,11 @@ def test_a_session_that_runs_or_is_unknown_is_not_trimmed(forge: CommandLine) ->
 @pytest.mark.parametrize("wrong", [(), ("old", "--to", "1GB"), ("--to", "much")])
 def test_what_makes_no_sense_is_used_wrongly(forge: CommandLine, wrong: tuple[str, ...]) -> None:
     assert forge.run("trim", *wrong).returncode == 2
+
+
+def test_sessions_that_are_named_are_not_deleted(forge: CommandLine) -> None:
+    answer = forge.run("trim", "old", "--delete", "--yes")
+    assert (answer.returncode, "expected --to SIZE --delete" in answer.stderr) == (1, True)
 
 
 def test_a_store_that_is_no_folder_takes_no_disk(forge: CommandLine) -> None:
