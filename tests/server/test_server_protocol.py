@@ -259,7 +259,7 @@ def test_who_comes_back_with_curves_of_few_points_gets_all_and_hears_of_every_ev
         assert frame.items() >= {"key": True, "to": 901, "coarse": False, "recovered": True}.items()
         assert len(frame["series"][0]["steps"]) > 400
     assert [record["event"]["eventType"] for record in polled["events"]] == ["model_completed"]
-    heard = [record for frame in frames for record in frame.get("events", frame.get("records", []))]
+    heard = [record for frame in frames for record in frame.get("events") or frame.get("records") or ()]
     assert len(heard) == (0 if asks == "at once" else 1)
 
 

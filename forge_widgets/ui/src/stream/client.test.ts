@@ -259,11 +259,22 @@ describe('by HTTP polling', () => {
     server.append(2);
     const stream = follow();
     await reached(stream, 'http', 2);
-    await until('a poll for all', () => server.asked.some((asked) => /^poll\?protocol=1(&wait=\d+)?$/.test(asked)));
+    await until('a poll for all', () => server.asked.some((asked) => /^poll.*&after=2.*&coarse=1$/.test(asked)));
     server.append(2);
     await reached(stream, 'http', 4);
     expect(server.asked.find((asked) => asked.startsWith('poll'))).toBe('poll?protocol=1&limit=100');
-    expect(server.asked.at(-1)).not.toContain('limit');
+    await until('polls that ask for what is new alone', () => !/limit|coarse/.test(server.asked.at(-1) ?? ''));
+  });
+
+  it('says so where it comes back with curves of few points, whichever way they came', async () => {
+    server.faults = { coarse: true, brief: true, socketsBlocked: true };
+    server.append(2);
+    const stream = follow();
+    await reached(stream, 'http', 2);
+    server.faults = {};
+    stream.close();
+    stream.start();
+    await until('a WebSocket', () => server.asked.some((asked) => /^ws\?.*&after=2&coarse=1/.test(asked)));
   });
 
   it('takes over where sockets are blocked, and gives back once they are not, without a gap', async () => {

@@ -100,6 +100,7 @@ export class SessionStream {
       clock: this.#clock,
       settings: this.#settings,
       cursor: () => this.#client.cursor,
+      coarse: () => this.#client.coarse,
       onMessage: (lane, message) => { this.#receive(lane, message); },
       onFailure: (lane, failure) => { this.#lose(lane, failure); },
     };

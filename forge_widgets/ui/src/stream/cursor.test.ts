@@ -81,6 +81,26 @@ describe('CursorClient', () => {
     expect(client.take(parsedFrame({ ...coarse, to: 2 }))).toBe('dropped');
   });
 
+  it('takes at the same place more points than it had, though they are not all', () => {
+    const points = (...steps: number[]): Json => ({ metric: 'loss', model: 1, steps, values: steps });
+    const coarse = (...steps: number[]): Json => keyMessage('e', 9, { attempt: 1, rows: 9 }, { coarse: true, series: [points(...steps)] });
+    const client = clientAfter(coarse(1, 9));
+    expect(client.coarse).toBe(true);
+    expect(client.take(parsedFrame(coarse(1, 5, 9)))).toBe('applied');
+    expect(client.take(parsedFrame(coarse(1, 9)))).toBe('dropped');
+    expect(client.take(parsedFrame(coarse(1, 4, 9)))).toBe('dropped');
+    expect(client.series.points('loss')[0]?.steps).toEqual([1, 5, 9]);
+  });
+
+  it('asks again where all points lie behind the few that it has', () => {
+    const client = clientAfter(keyMessage('e', 9, { attempt: 1, rows: 9 }, { coarse: true }));
+    expect(client.take(parsedFrame(keyMessage('e', 8, { attempt: 1, rows: 8 })))).toBe('hole');
+    expect(client.cursor?.offset).toBe(9);
+    expect(client.take(parsedFrame(keyMessage('e', 9, { attempt: 1, rows: 9 })))).toBe('applied');
+    expect(client.coarse).toBe(false);
+    expect(client.take(parsedFrame(keyMessage('e', 8, { attempt: 1, rows: 8 })))).toBe('dropped');
+  });
+
   it('sees no gap where a log begins anew', () => {
     const client = clientAfter(keyMessage('', 0), keyMessage('e', 5, { attempt: 1 }, { recovered: false }));
     expect(client.gap).toBe(false);

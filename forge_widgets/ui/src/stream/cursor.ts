@@ -7,7 +7,7 @@ import { Series } from './series';
 import { emptyState, fold } from './state';
 import type { State } from './state';
 
-/** `applied`: the view moved forward. `dropped`: nothing new. `hole`: something before it is missing, ask again. */
+/** `applied`: the view moved forward. `dropped`: nothing new. `hole`: something is missing, be it points of curves: ask again. */
 export type Outcome = 'applied' | 'dropped' | 'hole';
 
 /** What a viewer has of one session. */
@@ -17,7 +17,8 @@ export class CursorClient {
   #folded: State = emptyState();
   #missed = false;
   #trimmed = 0;
-  #coarse = false;
+  // Points of the key frame that the curves began with, where its sender had more.
+  #fewPoints = Infinity;
 
   /** The last position that was applied; null before the first frame. */
   get cursor(): Cursor | null {
@@ -38,6 +39,11 @@ export class CursorClient {
     return this.#trimmed;
   }
 
+  /** Whether the curves came in fewer points than there were. */
+  get coarse(): boolean {
+    return this.#fewPoints < Infinity;
+  }
+
   /** Take a frame. The view never moves backwards within an epoch. */
   take(frame: Frame): Outcome {
     return frame.key ? this.#takeKey(frame) : this.#takeDelta(frame);
@@ -47,9 +53,10 @@ export class CursorClient {
     const known = this.#position;
     const same = known?.epoch === frame.epoch;
     // At the same place a frame is news only where it has the points that ours lacked.
-    const refines = this.#coarse && !frame.coarse && frame.to === known?.offset;
-    if (same && frame.to <= known.offset && !refines) return 'dropped';
-    this.#coarse = frame.coarse;
+    const points = frame.series.reduce((sum, { steps }) => sum + steps.length, 0);
+    const finer = this.coarse && (!frame.coarse || points > this.#fewPoints);
+    if (same && (finer ? frame.to < known.offset : frame.to <= known.offset)) return finer ? 'hole' : 'dropped';
+    this.#fewPoints = frame.coarse ? points : Infinity;
     const goesOn = same && frame.state.attempt === this.#folded.attempt;
     this.#missed = goesOn && (this.#missed || !frame.recovered);
     this.#folded = frame.state;
@@ -76,7 +83,7 @@ export class CursorClient {
       this.series.clear();
       this.#missed = false;
       this.#trimmed = 0;
-      this.#coarse = false;
+      this.#fewPoints = Infinity;
     }
     this.#folded = fold(this.#folded, record);
     if (record.attempt === this.#folded.attempt) this.series.add(record);

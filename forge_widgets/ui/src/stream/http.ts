@@ -25,7 +25,6 @@ export class HttpAdapter implements TransportAdapter {
   #longPolls = true;
   // Nothing is known of the link before the first answer. What came in few points is asked for again once it is a good one.
   #slow = true;
-  #coarse = false;
 
   constructor(server: ServerAccess, context: AdapterContext) {
     this.#server = server;
@@ -91,7 +90,6 @@ export class HttpAdapter implements TransportAdapter {
     const heartbeatSeconds = Math.max(heartbeatMs / 1000, longPollS + answerTimeoutMs / 1000);
     context.onMessage({ type: 'welcome', protocol, storeId, heartbeatSeconds, timestamp });
     if (frame !== null) context.onMessage(frame);
-    if (frame?.key === true) this.#coarse = frame.coarse;
     context.onMessage(heartbeat);
     if (poll.deleted) this.#end(DELETED);
   }
@@ -111,10 +109,10 @@ export class HttpAdapter implements TransportAdapter {
   async #ask(wait: number, signal: AbortSignal): Promise<Answer> {
     const cursor = this.#context.cursor();
     const query: Record<string, string> = { protocol: OFFER };
-    const refines = this.#coarse && !this.#slow;
-    if (cursor !== null && cursor.epoch !== '' && !refines) Object.assign(query, { epoch: cursor.epoch, after: String(cursor.offset) });
+    if (cursor !== null && cursor.epoch !== '') Object.assign(query, { epoch: cursor.epoch, after: String(cursor.offset) });
     if (wait > 0) query['wait'] = String(wait);
     if (this.#slow) query['limit'] = FEW_ROWS;
+    else if (this.#context.coarse()) query['coarse'] = '1';
     const path = `api/sessions/${encodeURIComponent(this.#context.sessionId)}/events`;
     try {
       const response = await this.#server.request(path, { query, signal, cache: 'no-store' });

@@ -95,6 +95,7 @@ export class ServerLane implements Lane {
       clock,
       settings,
       cursor: () => this.#context.cursor(),
+      coarse: () => this.#context.coarse(),
       onMessage: (message) => {
         if (this.#adapter === adapter) this.#hear(message);
       },

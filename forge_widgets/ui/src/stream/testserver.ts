@@ -67,6 +67,8 @@ interface Faults {
   deflates?: boolean;
   /** Key frames have few points unless a whole one is asked for. */
   coarse?: boolean;
+  /** And are too short to show how fast the link is. */
+  brief?: boolean;
   /** The next frame is lost on the way. */
   loseFrame?: boolean;
 }
@@ -243,9 +245,10 @@ export class TestServer {
 
   #reply(response: ServerResponse, query: URLSearchParams): void {
     const { storeId, log, faults } = this;
-    const found = faults.deleted === true ? null : log.frame(query.get('epoch'), Number(query.get('after')));
+    const from = query.has('coarse') ? null : query.get('epoch');
+    const found = faults.deleted === true ? null : log.frame(from, Number(query.get('after')));
     // A few letters more than it takes to show how fast the link is.
-    const frame = found !== null && faults.coarse === true ? { ...found, coarse: query.has('limit'), padding: '.'.repeat(5_000) } : found;
+    const frame = found !== null && faults.coarse === true ? { ...found, coarse: query.has('limit'), padding: '.'.repeat(faults.brief === true ? 0 : 5_000) } : found;
     const deleted = faults.deleted === true ? { deleted: true } : {};
     const poll = { type: 'poll', protocol: faults.protocol ?? 1, sessionId: 's', storeId, frame, heartbeat: log.heartbeat(), ...deleted };
     response.end(JSON.stringify(poll));

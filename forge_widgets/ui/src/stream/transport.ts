@@ -51,6 +51,8 @@ export interface AdapterContext {
   readonly settings: StreamSettings;
   /** The position to go on from; null for none. */
   cursor(): Cursor | null;
+  /** Whether the curves there have few points. */
+  coarse(): boolean;
   onMessage(message: ServerMessage): void;
   /** Told at most once; the adapter has then closed itself. */
   onFailure(failure: Failure): void;
@@ -97,6 +99,7 @@ export interface LaneContext {
   readonly random: () => number;
   readonly settings: StreamSettings;
   cursor(): Cursor | null;
+  coarse(): boolean;
   onMessage(lane: Lane, message: ServerMessage): void;
   onFailure(lane: Lane, failure: Failure): void;
 }

@@ -31,7 +31,12 @@ export class WebSocketAdapter implements TransportAdapter {
   open(): void {
     const cursor = this.#context.cursor();
     const from: Record<string, string> = cursor === null || cursor.epoch === '' ? {} : { epoch: cursor.epoch, after: String(cursor.offset) };
-    const url = this.#server.socketUrl(`ws/${encodeURIComponent(this.#context.sessionId)}`, { protocol: OFFER, ...from, ...(canInflate && { encoding: 'deflate' }) });
+    const url = this.#server.socketUrl(`ws/${encodeURIComponent(this.#context.sessionId)}`, {
+      protocol: OFFER,
+      ...from,
+      ...(this.#context.coarse() && { coarse: '1' }),
+      ...(canInflate && { encoding: 'deflate' }),
+    });
     let socket: WebSocket;
     try {
       socket = this.#server.openSocket?.(url) ?? new WebSocket(url);
@@ -51,7 +56,7 @@ export class WebSocketAdapter implements TransportAdapter {
 
   resume(): void {
     const cursor = this.#context.cursor();
-    this.#send({ type: 'resume', epoch: cursor?.epoch ?? '', after: cursor?.offset ?? 0 });
+    this.#send({ type: 'resume', epoch: cursor?.epoch ?? '', after: cursor?.offset ?? 0, coarse: this.#context.coarse() });
   }
 
   check(): void {
