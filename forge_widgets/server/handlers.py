@@ -7,22 +7,27 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from tornado.http1connection import HTTP1Connection
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
+from forge_widgets.core.metrics import check_session_id
 from forge_widgets.core.wire import encode
-from forge_widgets.errors import InvalidInput
+from forge_widgets.errors import InvalidInput, SessionNotFound
 from forge_widgets.server.body import Json, parse_object
 from forge_widgets.server.context import ServerContext
 from forge_widgets.server.failures import BodyTooLarge, MalformedArgument, answer_of, facts_of
 from forge_widgets.server.inflate import inflate
+from forge_widgets.stores.base import Store
 
 # What JSON and URLs agree on; float() alone would take "1_0", "nan" and the digits of every script.
 _NUMBER = re.compile(r"[+-]?\d{1,400}(\.\d{0,400})?([eE][+-]?\d{1,9})?", re.ASCII)
 _COUNT = re.compile(r"\d{1,40}", re.ASCII)
 _SHOWN_CHARS = 200
+
+Asked = TypeVar("Asked")
 
 FURTHEST = 2**53
 """The greatest offset: beyond it a browser's numbers have gaps."""
@@ -36,6 +41,15 @@ class ForgeHandler(RequestHandler):
     def initialize(self, context: ServerContext) -> None:
         """Take what the app made."""
         self.context = context
+
+    async def ask_store(self, session_id: str, ask: Callable[[Store], Asked | None]) -> Asked:
+        """Ask the store about a session, off the loop. Raises InvalidSessionId, and SessionNotFound where it says None."""
+        store = self.context.store
+        check_session_id(session_id)
+        answer = await self.context.pool.run(lambda: ask(store))
+        if answer is None:
+            raise SessionNotFound(session_id, store.url)
+        return answer
 
     def write_json(self, document: Json, status: int = 200) -> None:
         """Answer with a JSON document."""

@@ -15,10 +15,11 @@ from forge_widgets.core.intake import BatchMessage, read_message
 from forge_widgets.core.metrics import check_session_id
 from forge_widgets.core.subscription import Slice
 from forge_widgets.core.wire import encode, record_message, state_message
-from forge_widgets.errors import InvalidInput, SessionNotFound
+from forge_widgets.errors import InvalidInput
 from forge_widgets.server.handlers import BodyHandler, count_argument
 from forge_widgets.server.limits import Limits
 from forge_widgets.server.rates import client_of
+from forge_widgets.stores.base import Store
 
 _WORTH_COMPRESSING = 1_000
 _LEVEL = 1
@@ -29,23 +30,21 @@ class RecordsHandler(BodyHandler):
 
     async def get(self, session_id: str) -> None:
         """Answer with the records after an offset, about ``max_rows`` rows of them, and where the log stands."""
-        context = self.context
-        check_session_id(session_id)
         after = count_argument(self.get_query_argument("after", None), "after") or 0
         asked = count_argument(self.get_query_argument("max_rows", None), "max_rows")
-        most = context.limits.rows_a_read
+        most = self.context.limits.rows_a_read
         max_rows = most if asked is None else min(asked, most)
         compressed = "gzip" in self.request.headers.get("Accept-Encoding", "")
 
-        def read() -> tuple[bytes, bool]:
-            found = context.store.read(session_id, after, max_rows)
+        def read(store: Store) -> tuple[bytes, bool] | None:
+            found = store.read(session_id, after, max_rows)
             if found is None:
-                raise SessionNotFound(session_id, context.store.url)
+                return None
             encoded = encode(slice_message(found))
             small = not compressed or len(encoded) < _WORTH_COMPRESSING
             return (encoded, False) if small else (gzip.compress(encoded, _LEVEL), True)
 
-        encoded, is_gzip = await context.pool.run(read)
+        encoded, is_gzip = await self.ask_store(session_id, read)
         if is_gzip:
             self.set_header("Content-Encoding", "gzip")
         self.write_encoded(encoded)

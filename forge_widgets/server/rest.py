@@ -53,10 +53,7 @@ class ProgressHandler(ForgeHandler):
     async def get(self, session_id: str) -> None:
         """Answer with the progress document."""
         context = self.context
-        check_session_id(session_id)
-        snapshot = await context.pool.run(lambda: context.store.snapshot(session_id))
-        if snapshot is None:
-            raise SessionNotFound(session_id, context.store.url)
+        snapshot = await self.ask_store(session_id, lambda store: store.snapshot(session_id))
         self.write_json(session_document(session_id, snapshot.state, context.hub.viewers(session_id)))
 
 

@@ -13,7 +13,6 @@ from forge_widgets.core.document import Json
 from forge_widgets.core.intake import Count, HeartbeatMessage, read_message
 from forge_widgets.core.metrics import check_session_id
 from forge_widgets.core.wire import PROTOCOL, encode, state_message
-from forge_widgets.errors import SessionNotFound
 from forge_widgets.server.handlers import BodyHandler, ForgeHandler
 from forge_widgets.stores.base import Summary
 
@@ -51,11 +50,7 @@ class SnapshotHandler(ForgeHandler):
 
     async def get(self, session_id: str) -> None:
         """Answer with the newest state and its position in the log."""
-        context = self.context
-        check_session_id(session_id)
-        snapshot = await context.pool.run(lambda: context.store.snapshot(session_id))
-        if snapshot is None:
-            raise SessionNotFound(session_id, context.store.url)
+        snapshot = await self.ask_store(session_id, lambda store: store.snapshot(session_id))
         cursor = snapshot.cursor
         self.write_json({"epoch": cursor.epoch, "offset": cursor.offset, "state": state_message(snapshot.state)})
 
@@ -65,11 +60,7 @@ class VersionHandler(ForgeHandler):
 
     async def get(self, session_id: str) -> None:
         """Answer with something that differs from the last answer once the log has changed."""
-        context = self.context
-        check_session_id(session_id)
-        version = await context.pool.run(lambda: context.store.version(session_id))
-        if version is None:
-            raise SessionNotFound(session_id, context.store.url)
+        version = await self.ask_store(session_id, lambda store: store.version(session_id))
         self.write_json({"version": str(version)})
 
 
@@ -104,11 +95,8 @@ class TrimHandler(BodyHandler):
     async def post(self, session_id: str) -> None:
         """Drop the records up to an offset; their state stays."""
         context = self.context
-        check_session_id(session_id)
         upto = read_message(self.received(), TrimMessage).upto
-        floor = await context.pool.run(lambda: context.store.trim(session_id, upto))
-        if floor is None:
-            raise SessionNotFound(session_id, context.store.url)
+        floor = await self.ask_store(session_id, lambda store: store.trim(session_id, upto))
         context.listing.forget()
         context.hub.nudge(session_id)
         self.write_json({"floor": floor})
