@@ -44,6 +44,8 @@ class View:
         self.offset = 0
         # Whether the curves could have more points; rows that were only seen as points of a curve, and the events among them.
         self.coarse = False
+        # Points of the newest key frame's curves.
+        self._points = 0
         self.coalesced = 0
         self.events: list[Record] = []
         # Step rows of the attempt that the curves of the newest key frame lacked, since they were trimmed from the log.
@@ -75,10 +77,12 @@ class View:
         """Apply a frame iff it goes on from the cursor."""
         epoch = self.chapters[-1].epoch if self.chapters else None
         if frame["key"]:
-            refines = frame["to"] == self.offset and self.coarse and not frame.get("coarse", False)
+            points = sum(len(line["steps"]) for line in frame["series"])
+            finer = self.coarse and (not frame.get("coarse", False) or points > self._points)
+            refines = frame["to"] == self.offset and finer
             if epoch == frame["epoch"] and frame["to"] <= self.offset and not refines:
                 return "dropped"
-            self.coarse = frame.get("coarse", False)
+            self.coarse, self._points = frame.get("coarse", False), points
             self.trimmed = frame.get("trimmed", 0)
             self.coalesced += frame.get("coalesced", 0)
             self.events += [record_of(message) for message in frame.get("events", ())]
