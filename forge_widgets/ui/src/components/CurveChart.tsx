@@ -153,7 +153,7 @@ function Plot({ metric, drawn, x, y, smooth }: PlotProps): JSX.Element {
             </g>
           ))}
         </svg>
-        {drawn.length === 0 && <p className="forge-plot-empty">No values of {metricLabel(metric)} yet.</p>}
+        {drawn.length === 0 && <p className="forge-plot-empty">No values of {metricLabel(metric)}.</p>}
         {pointed !== null && drawn.length > 0 && (
           <Readout metric={metric} curves={drawn.map(({ curve }) => curve)} x={x} share={pointed} />
         )}
@@ -253,6 +253,6 @@ function spoken(metric: string, curves: readonly Curve[]): string {
     return `model ${model} from ${formatNumber(first)} to ${formatNumber(values.at(-1) ?? NaN)}`;
   });
   return lines.length === 0
-    ? `No values of ${metricLabel(metric)} yet`
+    ? `No values of ${metricLabel(metric)}`
     : `${metricLabel(metric)} by step: ${lines.join(', ')}`;
 }
