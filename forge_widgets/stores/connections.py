@@ -15,10 +15,17 @@ from typing import Literal
 
 import apsw
 
+from forge_widgets.core.events import Producer
+from forge_widgets.core.state import State
+from forge_widgets.stores.base import Receipt
+from forge_widgets.stores.schema import Carried
 from forge_widgets.stores.session_file import SessionFile
 
 MAX_OPEN = 64
 """Connections that a store keeps; those used longest ago are closed beyond it."""
+
+MAX_WRITERS = 64
+"""Producers of one session whose place is remembered here, the newest."""
 
 Role = Literal["read", "write"]
 
@@ -26,14 +33,37 @@ Role = Literal["read", "write"]
 class Slot:
     """A place for one connection; in use while ``users`` hold it or wait for it."""
 
-    __slots__ = ("cleared", "file", "lock", "users")
+    __slots__ = ("_state", "_writers", "cleared", "file", "lock", "users")
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.file: SessionFile | None = None
+        # What the newest writers have recorded through it, and the state with that.
+        self._writers: OrderedDict[str, Receipt] = OrderedDict()
+        self._state = State()
         # The newest suspicion about the file that was looked into (see damage.py).
         self.cleared = 0
         self.users = 0
+
+    def confirm(self, producer: Producer, receipt: Receipt) -> None:
+        """Note what a writer is told is durable: no more than that is carried over to another log."""
+        if self.file is not None:
+            self._state = self.file.state
+        self._writers[producer.id] = receipt
+        self._writers.move_to_end(producer.id)
+        if len(self._writers) > MAX_WRITERS:
+            self._writers.popitem(last=False)
+
+    def carried(self, producer: Producer) -> Carried | None:
+        """Return what a producer that writes here carries over to another log."""
+        known = self._writers.get(producer.id)
+        if known is None:
+            return None
+        return Carried(self._state, producer.id, producer.group or producer.id, known.attempt, known.sequence)
+
+    def forget(self) -> None:
+        """Carry nothing over: what was recorded here is deleted on purpose."""
+        self._writers.clear()
 
     def close(self) -> None:
         """Close the connection, if there is one."""

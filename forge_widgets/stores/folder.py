@@ -2,7 +2,7 @@
 
     store.json              the store's durable random id
     index.sqlite            a cache for lists; may be deleted at any time
-    sessions/lock           held while a session's file is made, closed, set aside or deleted
+    sessions/lock           held while a session's file is made, opened, closed, set aside or deleted
     sessions/               a database for each session, with SQLite's own -wal, -shm or -journal beside it
     sessions/NAME.beat      a producer's heartbeat
     sessions/NAME.sqlite.damaged-1    what was set aside
@@ -158,15 +158,16 @@ class Folder:
             connection.close()
 
     @contextmanager
-    def letting_go(self) -> Iterator[None]:
-        """Close a session's file within this.
+    def undisturbed(self) -> Iterator[None]:
+        """Open or close a session's file within this: nobody of ours puts another file at its path meanwhile.
 
-        SQLite removes the write-ahead log of a file that it closes by name. Without the lock another file may have come
-        to that name since SQLite last looked, and records that were acknowledged would go with its log.
+        SQLite opens a write-ahead log by name, after the file, and removes it by name when it closes. Where another file
+        has come to the path in between, that would be the other's log, and records that were acknowledged would go with it.
         """
         with ExitStack() as held:
-            with suppress(OSError, apsw.Error):  # in a folder that can't be written to no other file comes
-                held.enter_context(self.lock())
+            if self.wal:
+                with suppress(OSError, apsw.Error):  # in a folder that can't be written to no other file comes
+                    held.enter_context(self.lock())
             yield
 
 

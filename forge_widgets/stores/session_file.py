@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from ctypes import addressof, c_int
@@ -21,15 +20,15 @@ import apsw
 from msgspec import Struct
 from msgspec.structs import replace
 
-from forge_widgets.core.events import Batch, Event, Producer, Record, length
+from forge_widgets.core.events import Batch, Event, Record, length
 from forge_widgets.core.state import State, fold_all
 from forge_widgets.core.subscription import Cursor, Slice
 from forge_widgets.errors import InvalidInput, StoreDamaged, StoreUnavailable
 from forge_widgets.stores import codec, schema
 from forge_widgets.stores.base import Receipt, Snapshot, Summary
 from forge_widgets.stores.ledger import Ledger
-from forge_widgets.stores.placing import Known, Placed, place
-from forge_widgets.stores.schema import Beginning, Carried, transaction
+from forge_widgets.stores.placing import Placed, place
+from forge_widgets.stores.schema import Beginning, transaction
 
 SNAPSHOT_EVERY = 64
 """Records between two snapshots in a file: what opening a session folds at most, give or take a batch."""
@@ -40,7 +39,6 @@ CHECKED_WHOLE_BYTES = 4 * 1024 * 1024
 MIN_FREE_PAGES = 16
 """Free pages below which a trimmed file is left at its size."""
 
-_MAX_WRITERS = 64
 _COLUMNS = "offset, attempt, kind, producer, sequence, body"
 
 
@@ -55,8 +53,8 @@ class Folded(Struct, frozen=True):
     since: int
 
 
-LettingGo = Callable[[], AbstractContextManager[None]]
-"""Holds off whoever would put another file at a closing file's path."""
+Undisturbed = Callable[[], AbstractContextManager[None]]
+"""Holds off whoever would put another file at this one's path."""
 
 
 class SessionFile:
@@ -69,11 +67,11 @@ class SessionFile:
         busy_timeout_s: float,
         wal: bool,
         immutable: bool = False,
-        letting_go: LettingGo = nullcontext,
+        undisturbed: Undisturbed = nullcontext,
     ) -> None:
         self.path = path
         # What the connection is closed within.
-        self._letting_go = letting_go
+        self._undisturbed = undisturbed
         # True for a file on a read-only file system: it must not change while it is open.
         self.immutable = immutable
         self._wal = wal
@@ -84,8 +82,6 @@ class SessionFile:
         self._made = False
         # Size and inode of the -wal at the last look; it never shrinks while it is open here.
         self._wal_seen = (0, 0)
-        # What the newest writers over this connection have made durable.
-        self._writers: OrderedDict[str, Known] = OrderedDict()
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI if immutable else apsw.SQLITE_OPEN_READWRITE
         self._connection = apsw.Connection(f"{path.as_uri()}?immutable=1" if immutable else str(path), flags=flags)
         self._connection.set_busy_timeout(int(busy_timeout_s * 1000))
@@ -111,8 +107,8 @@ class SessionFile:
     def is_settled(self) -> bool:
         """Say whether this connection is whole, once, before it is used; one that is not is closed.
 
-        SQLite opens a write-ahead log by name, and at the first read only. Where another file has come to the path since
-        this one was opened, that would be the other's: its records would be taken for ours, and dropped with our file.
+        SQLite opens a write-ahead log at the first read only. Where another file has come to the path by then, moved there
+        by hand perhaps, it may be the other's.
         """
         try:
             self._execute("PRAGMA user_version")
@@ -146,7 +142,7 @@ class SessionFile:
 
     def read_whole(self) -> None:
         """Read every page and every record from the disk. Raises StoreDamaged."""
-        again = SessionFile(self.path, busy_timeout_s=1.0, wal=self._wal, letting_go=self._letting_go)
+        again = SessionFile(self.path, busy_timeout_s=1.0, wal=self._wal, undisturbed=self._undisturbed)
         with closing(again) as fresh:
             fresh._check_pages()
             for _ in fresh._records(0):
@@ -178,18 +174,15 @@ class SessionFile:
         else:
             self._note_wal()
 
-    def carried(self, producer: Producer) -> Carried | None:
-        """Return what a producer that writes over this connection carries over to another log."""
-        known = self._writers.get(producer.id)
-        if known is None or self._folded is None:
-            return None
-        group = producer.group or producer.id
-        return Carried(self._folded.state, producer.id, group, known.attempt, known.sequence)
-
     def bring_in(self) -> None:
         """Bring all that is in the write-ahead log of a file that was moved into it, as far as that goes."""
         with suppress(apsw.Error):
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL)
+
+    @property
+    def state(self) -> State:
+        """The fold of the log as it was last appended to over this connection."""
+        return State() if self._folded is None else self._folded.state
 
     @property
     def wal_stayed(self) -> bool:
@@ -206,7 +199,6 @@ class SessionFile:
         size, inode = self._wal_now()
         if inode == self._wal_seen[1]:  # by its name it is found; another one there is none of ours
             self._wal_seen = (size, inode)
-        self._remember(batch.producer.id, Known(placed.attempt, placed.sequence))
         return Receipt(folded.epoch, placed.top, placed.sequence, placed.attempt, placed.repeated)
 
     def read(self, after: int, max_rows: int) -> Slice:
@@ -279,7 +271,7 @@ class SessionFile:
 
     def close(self) -> None:
         """Close the connection."""
-        with self._letting_go():
+        with self._undisturbed():
             self._connection.close()
 
     def _note_wal(self) -> None:
@@ -294,12 +286,6 @@ class SessionFile:
         except FileNotFoundError:
             return 0, 0
         return found.st_size, found.st_ino
-
-    def _remember(self, producer: str, known: Known) -> None:
-        self._writers[producer] = known
-        self._writers.move_to_end(producer)
-        if len(self._writers) > _MAX_WRITERS:
-            self._writers.popitem(last=False)
 
     def _check_pages(self) -> None:
         found = self._one("PRAGMA quick_check(1)")[0]

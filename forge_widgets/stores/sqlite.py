@@ -73,15 +73,14 @@ class SqliteStore:
         """
         path = self._path(check_session_id(session_id))
         with self._connections.hold(session_id, "write") as slot, said_as_ours(self.url, str(path)):
-            # As it is before this batch: what the batch brings is still to be recorded, whatever happens to the file.
-            carried = None if slot.file is None else slot.file.carried(batch.producer)
             for _ in range(_APPEND_TRIES):
                 inode = inode_of(path)
                 try:
                     with said_as_ours(self.url, str(path)):
-                        file = self._writable(slot, path, Beginning(session_id, carried))
+                        file = self._writable(slot, path, Beginning(session_id, slot.carried(batch.producer)))
                         receipt = file.append(batch, time.time())
                         if not file.is_moved():
+                            slot.confirm(batch.producer, receipt)
                             return receipt
                 except StoreDamaged as damage:
                     set_aside(self._folder, slot, path, inode, damage)
@@ -151,6 +150,7 @@ class SqliteStore:
         hold = self._connections.hold
         with hold(session_id, "write") as writing, hold(session_id, "read") as reading:
             writing.close()
+            writing.forget()
             reading.close()
             with said_as_ours(self.url, str(path)):
                 if only_at is not None and not self._deleted_at(path, only_at):
@@ -250,13 +250,14 @@ class SqliteStore:
         path.stat()
         folder = self._folder
         opened = partial(
-            SessionFile, path, busy_timeout_s=self._busy_timeout_s, wal=folder.wal, letting_go=folder.letting_go
+            SessionFile, path, busy_timeout_s=self._busy_timeout_s, wal=folder.wal, undisturbed=folder.undisturbed
         )
         try:
             for _ in range(_OPEN_TRIES):
-                file = opened()
-                if file.is_settled():
-                    return file
+                with folder.undisturbed():
+                    file = opened()
+                    if file.is_settled():
+                        return file
                 path.stat()
             raise StoreUnavailable(self.url, f"{path.name} is replaced again as soon as it is opened")
         except (apsw.CantOpenError, apsw.ReadOnlyError):
@@ -267,7 +268,8 @@ class SqliteStore:
 
     def _summarize(self, path: Path) -> Summary | None:
         """Open a file to list it; None for one whose name is not its session's, or that is just being made."""
-        with noting_damage(path), said_as_ours(self.url, str(path)), closing(self._connected(path)) as file:
+        saying = said_as_ours(self.url, str(path))
+        with noting_damage(path), saying, self._folder.undisturbed(), closing(self._connected(path)) as file:
             if not file.made:
                 return None
             summary = file.summary()

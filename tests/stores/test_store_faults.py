@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
 import apsw
@@ -285,6 +285,26 @@ def test_who_leaves_a_moved_file_late_leaves_its_successor_alone(
     reader.close()
 
 
+def test_what_was_not_acknowledged_in_a_file_that_went_is_not_taken_for_recorded_in_the_next(
+    sqlite: SqliteStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sqlite.append("s", batch("p", 1, steps(0, 5)))
+    write = SessionFile._write
+
+    def write_and_unlink(*arguments: object) -> int:
+        (folder / "sessions" / "s.sqlite").unlink()
+        return write(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(SessionFile, "_write", write_and_unlink)
+    with pytest.raises(StoreUnavailable, match="moved again"):
+        sqlite.append("s", batch("p", 6, steps(5, 5)))
+    monkeypatch.setattr(SessionFile, "_write", write)
+    receipt = sqlite.append("s", batch("p", 6, steps(5, 5)))
+    assert (receipt.sequence, receipt.repeated) == (10, 0)
+    assert steps_in(sqlite) == [5, 6, 7, 8, 9]
+    assert state_of(sqlite).rows == 10
+
+
 def begin_anew(folder: Path) -> SqliteStore:
     """Delete the session and begin it again, as another process would; the store stays open, and so does its log."""
     other = SqliteStore(folder)
@@ -297,7 +317,11 @@ def begin_anew(folder: Path) -> SqliteStore:
 def test_a_file_whose_successor_is_there_already_leaves_the_successors_log_alone(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, moment: str
 ) -> None:
-    """SQLite knows a write-ahead log by its name: what lies there may be another file's by now."""
+    """SQLite knows a write-ahead log by its name: what lies there may be another file's by now.
+
+    Nobody holds the folder's lock here: so it is where people move files by hand.
+    """
+    monkeypatch.setattr(Folder, "undisturbed", lambda _: nullcontext())
     with closing(SqliteStore(folder)) as first:
         first.append("s", batch("p", 1, steps(0, 5)))
         if moment == "opened":
