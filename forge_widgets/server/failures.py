@@ -94,7 +94,8 @@ _TABLE: tuple[tuple[type[Exception], int, int], ...] = (
 
 _WORDS = {
     400: "this request can't be understood",
-    403: "not allowed: a valid token, a known Host and a known Origin are expected",
+    403: "not allowed: a valid token, a known Host and a known Origin are expected; a browser gets the token with the URL "
+    "that the server printed",
     404: "there is nothing at this address",
     405: "this address doesn't know this method",
     413: "the body is too large",
