@@ -83,8 +83,8 @@ class Outbox:
         for summary in listed:
             if self._may_wait(summary.session_id):
                 waiting.append(summary.session_id)
-            elif time.time() - summary.updated_at > EMPTY_KEPT_S:
-                self._forget(summary.session_id)
+            elif time.time() - summary.updated_at > EMPTY_KEPT_S and self._forget(summary.session_id):
+                self._forget_producers(summary.session_id)
         return waiting
 
     def read(self, session_id: str) -> Slice | None:
@@ -147,6 +147,13 @@ class Outbox:
         return found is None or (
             found.top < found.floor and self._store.delete(session_id, only_at=Cursor(found.epoch, found.top))
         )
+
+    def _forget_producers(self, session_id: str) -> None:
+        """Remove old notes of a session's producers: those that were delivered some at a time, each in part."""
+        for note in (self.folder / "producers").glob(f"{_digest(session_id)}-*"):
+            with suppress(OSError):
+                if time.time() - note.stat().st_mtime > EMPTY_KEPT_S:
+                    note.unlink()
 
     def _label(self) -> None:
         """Write down whom this is for, so that it can be delivered by who finds it."""

@@ -189,3 +189,18 @@ def test_a_full_disk_leaves_no_drafts_behind(far: Far, monkeypatch: pytest.Monke
             outbox.put("s", batch("q", 1, steps(0, 1)))
     assert not list(outbox.folder.rglob(".*"))
     outbox.close()
+
+
+def test_notes_of_producers_go_with_the_file_however_many_deliveries_it_took(
+    far: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox, remote = far.outbox(), far.remote()
+    for name in "abc":
+        outbox.put("s", batch(name, 1, steps(0, 2)))
+    while not deliver(outbox, remote, "s", 0.0).complete:
+        pass
+    monkeypatch.setattr("forge_widgets.stores.http_outbox.EMPTY_KEPT_S", 0.0)
+    assert outbox.sessions() == []
+    assert not list((outbox.folder / "producers").iterdir())
+    outbox.close()
+    remote.close()
