@@ -77,7 +77,8 @@ class Link:
         self._distance_s: float | None = None
         # What each byte takes of the link, smoothed; None before anything is known.
         self._byte_s: float | None = None
-        # How often that was judged, and by how much the newest answer was late.
+        # Whether that is presumed, how often it was judged, and by how much the newest answer was late.
+        self._presumed = False
         self._judgements = 0
         self._late_s = 0.0
         # When more was tried last.
@@ -113,16 +114,19 @@ class Link:
 
     def _judged(self, mark: Mark, now: float) -> float:
         """Judge anew what a byte takes, after an answer that came now."""
-        if self._byte_s is None or self._judgements == 0:
+        took = now - mark.at
+        # A presumption is refuted by an answer that comes as fast as a greeting should have been acknowledged.
+        if self._byte_s is None or (self._presumed and took < GREETING_S):
+            self._presumed = False
             return max(0.0, self._late_s - JITTER_S) / mark.flying
-        if self._judgements == 1:
-            # The first was hardly more than a presumption.
+        if self._judgements == 1 and not self._presumed:
+            # The first alone may have come from a busy machine.
             return min(self._byte_s, self._late_s / mark.flying)
         # One late answer may come from a machine that stood still for a moment: a queue is what stood before, too.
         queued_s = min(self._late_s, mark.late_s)
         if queued_s >= QUEUE_S:
             # A queue that stands says what the link carries.
-            return (1 - NEWEST_SHARE) * self._byte_s + NEWEST_SHARE * (now - mark.at) / mark.flying
+            return (1 - NEWEST_SHARE) * self._byte_s + NEWEST_SHARE * took / mark.flying
         if mark.at < self._grew_at:
             # It was sent before more was tried, and says nothing of that.
             return self._byte_s
@@ -133,6 +137,7 @@ class Link:
     def presume_slow(self) -> None:
         """Take the link for slow until it shows that it is not."""
         if self._judgements == 0:
+            self._presumed = True
             self._byte_s = 1 / PRESUMED_BYTES_PER_S
 
     @property
