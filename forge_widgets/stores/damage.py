@@ -51,11 +51,11 @@ def leave_moved(folder: Folder, slot: Slot, file: Path) -> bool:
         return False
     opened, slot.file = slot.file, None
     try:
-        opened.bring_in()
-        if opened.wal_stayed:
+        opened.wal.bring_in_if_possible()
+        if opened.wal.is_there:
             with folder.lock():
                 # Asked again: another process may have taken it away since, and begun a new log there.
-                if opened.wal_stayed:
+                if opened.wal.is_there:
                     folder.drop_journals(file)
     finally:
         opened.close()

@@ -7,11 +7,9 @@ the store says them in the interface's words.
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
-from ctypes import addressof, c_int
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ from forge_widgets.stores.base import Receipt, Snapshot, Summary
 from forge_widgets.stores.ledger import Ledger
 from forge_widgets.stores.placing import Placed, place
 from forge_widgets.stores.schema import Beginning, transaction
+from forge_widgets.stores.wal import WriteAheadLog
 
 SNAPSHOT_EVERY = 64
 """Records between two snapshots in a file: what opening a session folds at most, give or take a batch."""
@@ -74,17 +73,15 @@ class SessionFile:
         self._undisturbed = undisturbed
         # True for a file on a read-only file system: it must not change while it is open.
         self.immutable = immutable
-        self._wal = wal
-        self._wal_path = f"{path}-wal"
+        self._uses_wal = wal
         self._folded: Folded | None = None
         # The state before the floor, and of which epoch and floor.
         self._based = ("", 0, State())
         self._made = False
-        # Size and inode of the -wal at the last look; it never shrinks while it is open here.
-        self._wal_seen = (0, 0)
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI if immutable else apsw.SQLITE_OPEN_READWRITE
         self._connection = apsw.Connection(f"{path.as_uri()}?immutable=1" if immutable else str(path), flags=flags)
         self._connection.set_busy_timeout(int(busy_timeout_s * 1000))
+        self.wal = WriteAheadLog(path, self._connection)
         # With a rollback journal only EXTRA outlives a power cut: it syncs the folder after the journal is gone.
         self._execute(f"PRAGMA synchronous = {'FULL' if wal else 'EXTRA'}")
         if sys.platform == "darwin":
@@ -96,7 +93,7 @@ class SessionFile:
         """Whether the file has its tables: one that another process is just making is as good as none for a reader."""
         if not self._made and self._version() > 0:
             self._made = True
-            self._note_wal()
+            self.wal.note()
         return self._made
 
     @property
@@ -122,12 +119,12 @@ class SessionFile:
 
     def make(self, beginning: Beginning) -> None:
         """Set the journal's mode, and make the tables or bring them up to date; one process at a time."""
-        mode = "wal" if self._wal else "delete"
+        mode = "wal" if self._uses_wal else "delete"
         if self._one("PRAGMA journal_mode")[0] != mode:
             self._execute(f"PRAGMA journal_mode = {mode}")
         schema.migrate(self._connection, str(self.path), beginning)
         self._made = True
-        self._note_wal()
+        self.wal.note()
 
     def check(self) -> None:
         """Check the file: all of its pages where it is small, else its header and tables. Raises StoreDamaged."""
@@ -142,7 +139,7 @@ class SessionFile:
 
     def read_whole(self) -> None:
         """Read every page and every record from the disk. Raises StoreDamaged."""
-        again = SessionFile(self.path, busy_timeout_s=1.0, wal=self._wal, undisturbed=self._undisturbed)
+        again = SessionFile(self.path, busy_timeout_s=1.0, wal=self._uses_wal, undisturbed=self._undisturbed)
         with closing(again) as fresh:
             fresh._check_pages()
             for _ in fresh._records(0):
@@ -153,41 +150,22 @@ class SessionFile:
 
     def is_moved(self) -> bool:
         """Say whether the file that this connection writes to is no longer the one at its path."""
-        moved = c_int(0)
-        self._connection.file_control("main", apsw.SQLITE_FCNTL_HAS_MOVED, addressof(moved))
-        return moved.value != 0
+        return self.wal.file_is_moved()
 
     def look_at_wal(self) -> None:
         """See that nobody has cut or removed the write-ahead log, where it lies. Raises StoreDamaged."""
-        if not self._wal:
-            return
-        size, inode = self._wal_now()
-        seen_size, seen_inode = self._wal_seen
-        if size < seen_size or (seen_inode and inode != seen_inode):
+        if self._uses_wal and self.wal.is_cut:
             # Fails where pages are missing; else all that the log holds is in the database now.
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL)
-            if inode != seen_inode:  # ours goes on under no name, and others write to one that we don't see
+            self.wal.bring_in()
+            if self.wal.is_gone:  # ours goes on under no name, and others write to one that we don't see
                 raise StoreDamaged(str(self.path), "its write-ahead log was removed")
             self.read_whole()  # a checkpoint from outside may cut it to nothing
-        if seen_inode:
-            self._wal_seen = (size, inode)
-        else:
-            self._note_wal()
-
-    def bring_in(self) -> None:
-        """Bring all that is in the write-ahead log of a file that was moved into it, as far as that goes."""
-        with suppress(apsw.Error):
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL)
+        self.wal.note_growth()
 
     @property
     def state(self) -> State:
         """The fold of the log as it was last appended to over this connection."""
         return State() if self._folded is None else self._folded.state
-
-    @property
-    def wal_stayed(self) -> bool:
-        """Whether the write-ahead log of a file that was moved is still at the old path: to be asked while it is open."""
-        return self._wal_now()[1] == self._wal_seen[1] != 0
 
     def append(self, batch: Batch, received: float) -> Receipt:
         """Append a batch in one durable transaction. Raises SequenceGap."""
@@ -196,9 +174,7 @@ class SessionFile:
             placed = place(batch, Ledger(self._connection, folded.top, folded.state))
             since = self._write(batch, placed, folded, received)
         self._folded = Folded(folded.epoch, folded.floor, placed.top, placed.state, since)
-        size, inode = self._wal_now()
-        if inode == self._wal_seen[1]:  # by its name it is found; another one there is none of ours
-            self._wal_seen = (size, inode)
+        self.wal.note_growth()
         return Receipt(folded.epoch, placed.top, placed.sequence, placed.attempt, placed.repeated)
 
     def read(self, after: int, max_rows: int) -> Slice:
@@ -273,19 +249,6 @@ class SessionFile:
         """Close the connection."""
         with self._undisturbed():
             self._connection.close()
-
-    def _note_wal(self) -> None:
-        """Note the write-ahead log that this connection has opened; none where the file has left its path by then."""
-        seen = self._wal_now()
-        self._wal_seen = (0, 0) if self.is_moved() else seen
-
-    def _wal_now(self) -> tuple[int, int]:
-        """Return size and inode of the -wal file; zeros where there is none."""
-        try:
-            found = os.stat(self._wal_path)  # noqa: PTH116 - a Path takes longer than the call, and this is every append
-        except FileNotFoundError:
-            return 0, 0
-        return found.st_size, found.st_ino
 
     def _check_pages(self) -> None:
         found = self._one("PRAGMA quick_check(1)")[0]
