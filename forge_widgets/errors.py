@@ -112,7 +112,9 @@ class RateLimited(StoreUnavailable):
         retry_after_s: seconds after which the same call goes through.
     """
 
-    def __init__(self, url: str, retry_after_s: float, reason: str = "steps come faster than the server lets in") -> None:
+    def __init__(
+        self, url: str, retry_after_s: float, reason: str = "steps come faster than the server lets in"
+    ) -> None:
         super().__init__(url, reason)
         self.args = (f"{self.args[0]}; ask again in {retry_after_s:.1f} s",)
         self.retry_after_s = retry_after_s
