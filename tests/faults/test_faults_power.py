@@ -131,14 +131,14 @@ def recorded(folder: Path, chance: random.Random, monkeypatch: pytest.MonkeyPatc
     (folder / "sessions").mkdir(parents=True)
     life = Life(folder, chance)
     with life.disk.mounted(), monkeypatch.context() as patch:
-        sync = folders._sync
+        sync = folders.sync_folder
 
         def noted(path: Path) -> None:
             sync(path)
             if path == folder / "sessions":
                 life.disk.sync_folder()
 
-        patch.setattr(folders, "_sync", noted)
+        patch.setattr(folders, "sync_folder", noted)
         life.lead(100)
     return life
 
