@@ -12,10 +12,11 @@ from jupyter_server.utils import url_path_join
 from msgspec.structs import replace
 from traitlets import Float, Int, Unicode
 
-from forge_widgets.server.app import close_context, open_context, rules
+from forge_widgets.server.app import Route, close_context, open_context, rules
 from forge_widgets.server.context import ServerContext
 from forge_widgets.server.jupyter import guarded
 from forge_widgets.server.limits import Limits
+from forge_widgets.server.page import PageHandler
 from forge_widgets.server.settings import Setting, settings
 
 PREFIX = "/forge"
@@ -55,6 +56,8 @@ class ForgeWidgetsExtension(ExtensionApp):
         limits = replace(Limits(), **{setting.name: getattr(self, setting.name) for setting in settings()})
         self.context = open_context(self.store_url, limits=limits, log=self.log)
         self.handlers.extend(rules(self.context, PREFIX, guarded))
+        # Where a browser gets with the store's address as trainings are given it: the same page, which leads on.
+        self.handlers.extend(rules(self.context, PREFIX, guarded, (Route("", PageHandler, "forge_widgets:page"),)))
         base_url = self.settings.get("base_url", "/")
         self.log.info("forge_widgets serves %s at %s", self.context.store.url, url_path_join(base_url, PREFIX, "/"))
 

@@ -27,7 +27,12 @@ class PageHandler(ForgeHandler):
     """``GET /``: the page that lists sessions and shows one (``?session=ID``)."""
 
     async def get(self) -> None:
-        """Send the page."""
+        """Send the page; from the store's address, which ends without a slash, lead to it."""
+        path = self.request.path
+        if not path.endswith("/"):
+            # The page asks for what lies beside it, so that is where it has to stand.
+            self.redirect(f"{path.rpartition('/')[2]}/" + (f"?{self.request.query}" if self.request.query else ""))
+            return
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header("Content-Security-Policy", _POLICY)
         self.set_header("Cache-Control", "no-cache")

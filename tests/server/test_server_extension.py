@@ -38,6 +38,17 @@ def revoking() -> type[Revoking]:
     return type("RevokingHere", (Revoking,), {"asked": set()})
 
 
+def test_the_stores_address_leads_a_browser_to_the_page_and_nobody_else(tmp_path: Path) -> None:
+    with in_jupyter(tmp_path / "store", tmp_path) as mount:
+        led = mount.get("", params={"session": "a b"}, allow_redirects=False)
+        assert (led.status_code, led.headers["Location"]) == (302, "forge/?session=a+b")
+        page = mount.get("", params={"session": "a"})
+        assert (page.status_code, page.url) == (200, f"{mount.url}/?session=a")
+        assert "text/html" in page.headers["Content-Type"]
+        stranger = requests.get(mount.url, timeout=10, allow_redirects=False)
+        assert stranger.status_code == 403 or "/login" in stranger.headers["Location"]
+
+
 def test_every_route_asks_the_authorizer_by_its_resource(tmp_path: Path, revoking: type[Revoking]) -> None:
     with in_jupyter(tmp_path / "store", tmp_path, authorizer=revoking) as mount:
         mount.update("a", metrics={"loss": 1.0})
