@@ -1,7 +1,7 @@
 """The ring between a training loop and its publisher: an append is all that the loop ever waits for.
 
-Bounded: when it holds ``capacity`` rows the next ones are dropped and counted, all but the newest; lifecycle events are
-never dropped. Any thread appends, the publisher's thread drains.
+Bounded: when it holds ``capacity`` rows, or as many as the publisher lets wait, the next ones are dropped and counted, all
+but the newest; lifecycle events are never dropped. Any thread appends, the publisher's thread drains.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Buffer:
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._items: deque[Item] = deque()
-        self._capacity = capacity
+        self._most = self._capacity = capacity
         # Guards the overflow only: a loop that finds room never takes it.
         self._lock = threading.Lock()
         # The newest row that found the ring full, and how many rows it has displaced.
@@ -82,6 +82,14 @@ class Buffer:
         """Append an event, a barrier or a successor, whatever the ring holds, behind the newest row."""
         self._take_overflow()
         self._items.append(item)
+
+    def narrow(self, capacity: int) -> None:
+        """Let fewer rows wait from now on; what waits already stays."""
+        self._capacity = min(self._capacity, capacity)
+
+    def widen(self) -> None:
+        """Let twice as many rows wait, up to what it was made for."""
+        self._capacity = min(self._capacity * 2, self._most)
 
     def drain(self, limit: int) -> Iterator[Item]:
         """Yield and remove at most ``limit`` items, oldest first."""

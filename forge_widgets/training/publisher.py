@@ -30,6 +30,9 @@ CLOSE_TIMEOUT_S = 5.0
 LET_GO_TIMEOUT_S = 1.0
 BATCH_ITEMS = 8_192
 
+HELD_ROWS = 256
+"""Rows that wait at the most, once a server asks for a long pause: a lifecycle event behind them waits as long as they do."""
+
 
 class Publisher:
     """Moves what one producer records into the store.
@@ -220,6 +223,7 @@ class Publisher:
             first = receipt.attempt != self._attempt
             self._attempt = receipt.attempt
             self._pending = []
+            self._buffer.widen()
             self._recovered(first=first)
 
     def _sent(self, store: Store, batch: Batch) -> Receipt:
@@ -270,6 +274,8 @@ class Publisher:
                 limited.url,
                 limited.reason,
             )
+        if limited.retry_after_s > BEAT_INTERVAL_S:
+            self._buffer.narrow(HELD_ROWS)
         self._failures += 1
         self._retry_after_s, self._reason = limited.retry_after_s, limited.reason
 

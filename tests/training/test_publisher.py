@@ -195,10 +195,25 @@ def test_a_full_ring_drops_rows_and_counts_them_but_keeps_events_and_the_newest_
     assert not len(ring)
 
 
+def test_a_ring_that_was_narrowed_is_widened_again_up_to_what_it_was_made_for() -> None:
+    ring = Buffer(capacity=10)
+    row: RawRow = (0.0, 0, 1.0, 1, None, None, {})
+    held = []
+    for narrowed_to in (3, 50, None, None, None):
+        if narrowed_to is None:
+            ring.widen()
+        else:
+            ring.narrow(narrowed_to)
+        for _ in range(30):
+            ring.add_row(row)
+        held.append(sum(item is row for item in ring.drain(100)))
+    assert held == [4, 4, 7, 11, 11]
+
+
 def test_thinned_rows_are_counted_in_the_log(failing: FailingStore) -> None:
     failing.full = True
     run = Run("s", store=failing)
-    run._buffer._capacity = 100
+    run._buffer._most = run._buffer._capacity = 100
     for step in range(1_000):
         run.log(step=step, loss=1.0)
     failing.full = False

@@ -16,7 +16,7 @@ from forge_widgets.server.limits import Limits
 from forge_widgets.stores import open_store, outbox_folder
 from forge_widgets.stores.http_outbox import outbox_of, outboxes_in
 from forge_widgets.training.hooks import create_progress_hooks
-from forge_widgets.training.publisher import FLUSH_INTERVAL_S
+from forge_widgets.training.publisher import FLUSH_INTERVAL_S, HELD_ROWS
 from forge_widgets.training.run import Run
 from tests.faults.proxy import Proxy
 from tests.server.mounts import TOKEN, Mount, standalone
@@ -106,6 +106,29 @@ def test_steps_wait_as_long_as_the_server_asks_and_it_is_said_once(
     said = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
     assert len([text for text in said if "takes no more steps for now" in text]) == 1
     assert not [text for text in said if "saved again" in text or "can't be saved" in text]
+
+
+def test_steps_that_have_to_wait_long_are_thinned_so_that_events_behind_them_need_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with served(tmp_path / "far", rows_per_s=10.0) as mount:
+        run = Run("s", store=mount.url)
+        for step in range(1_000):
+            run.log(step=step, loss=1.0)
+        run.flush(5)  # let in, and owed for half a minute
+        run.log(step=1_000, loss=1.0)
+        wait_for(lambda: "takes no more steps" in caplog.text, "request to wait")
+        for step in range(1_001, 11_001):
+            run.log(step=step, loss=1.0)
+        assert len(run._buffer) <= HELD_ROWS + 1
+        run.close()
+    (outbox,) = outboxes_in(outbox_folder())
+    read = outbox.read("s")
+    assert read is not None
+    blocks = [record.body for record in read.records if not isinstance(record.body, Event)]
+    assert sum(len(block) + block.thinned for block in blocks) == 10_001
+    assert list(blocks[-1].rows())[-1][1]["currentStep"] == 11_000
+    outbox.close()
 
 
 def test_at_its_end_a_training_that_has_to_wait_records_here(tmp_path: Path) -> None:
