@@ -266,6 +266,18 @@ describe('by HTTP polling', () => {
     await until('polls that ask for what is new alone', () => !/limit|coarse/.test(server.asked.at(-1) ?? ''));
   });
 
+  it('asks a slow link for more points once, after a while', async () => {
+    server.faults = { socketsBlocked: true, coarse: true, brief: true };
+    server.append(2);
+    const stream = follow({ settings: { finerMs: 100 } });
+    await reached(stream, 'http', 2);
+    const finer = (): string[] => server.asked.filter((asked) => /^poll.*coarse/.test(asked));
+    await until('a poll for more', () => finer().length === 1);
+    expect(finer()[0]).toMatch(/coarse=1&limit=1000$/);
+    await new Promise((next) => setTimeout(next, 300));
+    expect(finer()).toHaveLength(1);
+  });
+
   it('says so where it comes back with curves of few points, whichever way they came', async () => {
     server.faults = { coarse: true, brief: true, socketsBlocked: true };
     server.append(2);

@@ -6,8 +6,9 @@ import type { Poll } from './messages';
 import { OFFER } from './protocol';
 import type { AdapterContext, Failure, ServerAccess, TransportAdapter } from './transport';
 
-/** What a slow link is asked for at most: rows in an answer. */
+/** What a slow link is asked for at most, and once in a while: rows in an answer. */
 const FEW_ROWS = '100';
+const MORE_ROWS = '1000';
 /** An answer of more characters shows how fast the link is; below so many a millisecond it is slow. */
 const TELLING_CHARS = 4_000;
 const SLOW_CHARS_PER_MS = 200;
@@ -25,10 +26,14 @@ export class HttpAdapter implements TransportAdapter {
   #longPolls = true;
   // Nothing is known of the link before the first answer. What came in few points is asked for again once it is a good one.
   #slow = true;
+  // On a slow link it is asked for once, some time after the last frame of few points: what comes then tells of the link, too.
+  #finerAt: number;
+  #finer = false;
 
   constructor(server: ServerAccess, context: AdapterContext) {
     this.#server = server;
     this.#context = context;
+    this.#finerAt = context.clock.now() + context.settings.finerMs;
   }
 
   open(): void {
@@ -79,7 +84,7 @@ export class HttpAdapter implements TransportAdapter {
 
   #deliver(poll: Poll, took: number): void {
     const context = this.#context;
-    const { pollBusyMs, pollIdleMs, heartbeatMs, longPollS, answerTimeoutMs } = context.settings;
+    const { pollBusyMs, pollIdleMs, heartbeatMs, longPollS, answerTimeoutMs, finerMs } = context.settings;
     this.#proven = true;
     const { protocol, storeId, heartbeat, frame } = poll;
     // Set before anybody is told: telling may close us.
@@ -91,6 +96,7 @@ export class HttpAdapter implements TransportAdapter {
     context.onMessage({ type: 'welcome', protocol, storeId, heartbeatSeconds, timestamp });
     if (frame !== null) context.onMessage(frame);
     context.onMessage(heartbeat);
+    if (frame?.key === true) this.#finerAt = this.#finer ? Infinity : context.clock.now() + finerMs;
     if (poll.deleted) this.#end(DELETED);
   }
 
@@ -111,8 +117,9 @@ export class HttpAdapter implements TransportAdapter {
     const query: Record<string, string> = { protocol: OFFER };
     if (cursor !== null && cursor.epoch !== '') Object.assign(query, { epoch: cursor.epoch, after: String(cursor.offset) });
     if (wait > 0) query['wait'] = String(wait);
-    if (this.#slow) query['limit'] = FEW_ROWS;
-    else if (this.#context.coarse()) query['coarse'] = '1';
+    this.#finer = this.#context.coarse() && (!this.#slow || this.#context.clock.now() >= this.#finerAt);
+    if (this.#finer) query['coarse'] = '1';
+    if (this.#slow) query['limit'] = this.#finer ? MORE_ROWS : FEW_ROWS;
     const path = `api/sessions/${encodeURIComponent(this.#context.sessionId)}/events`;
     try {
       const response = await this.#server.request(path, { query, signal, cache: 'no-store' });

@@ -21,6 +21,8 @@ export interface StreamSettings {
   /** From poll to poll where nothing was new and where something was. */
   readonly pollIdleMs: number;
   readonly pollBusyMs: number;
+  /** So long after a frame of few points a slow link is asked for more. */
+  readonly finerMs: number;
   /** An answer may take this long beyond what a long poll asks for. */
   readonly answerTimeoutMs: number;
   /** After waking up a link has this long to show that it lives. */
@@ -44,6 +46,7 @@ export const DEFAULT_SETTINGS: StreamSettings = {
   longPollS: 10,
   pollIdleMs: 1_000,
   pollBusyMs: 250,
+  finerMs: 30_000,
   answerTimeoutMs: 5_000,
   checkTimeoutMs: 3_000,
   resumeSpacingMs: 1_000,
