@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _trim_named(store: DiskStore, arguments: argparse.Namespace) -> int:
     from forge_widgets.stores.missed import summaries_now
-    from forge_widgets.stores.quota import is_finished, words_of_bytes
+    from forge_widgets.stores.quota import freed_words, is_finished, words_of_bytes
 
     found = {summary.session_id: summary for summary in summaries_now(store, time.time())}
     for name in arguments.session:
@@ -81,10 +81,7 @@ def _trim_named(store: DiskStore, arguments: argparse.Namespace) -> int:
     for name, end in ends.items():
         if end is None or store.trim(name, end.cursor.offset, epoch=end.cursor.epoch) is None:
             raise SessionNotFound(name, store.url)
-        freed = taken[name] - store.bytes_on_disk(name)
-        # The log of a file that a server has open shrinks only when that lets go of it.
-        later = "its space is given back once no server or kernel has it open"
-        print(f"trimmed {name}: {f'{words_of_bytes(freed)} freed' if freed > 0 else later}")
+        print(f"trimmed {name}: {freed_words(taken[name] - store.bytes_on_disk(name))}")
     return 0
 
 

@@ -82,8 +82,8 @@ class Dropped(Struct, frozen=True):
     def __str__(self) -> str:
         """Say what was done in words."""
         done = "trimmed, its last state is kept" if self.step.action == "trim" else "deleted"
-        freed, left = words_of_bytes(self.freed_bytes), words_of_bytes(self.left_bytes)
-        return f"session {self.step.session_id} was {done}: {freed} freed, all sessions take {left} now"
+        freed = freed_words(self.freed_bytes)
+        return f"session {self.step.session_id} was {done}: {freed}, all sessions take {words_of_bytes(self.left_bytes)} now"
 
 
 def plan(
@@ -184,6 +184,15 @@ def keep(
 def is_finished(state: State) -> bool:
     """Say whether nothing is expected of a session any more: it was completed, failed, or its training has gone."""
     return state.status in ENDED or state.lost
+
+
+def freed_words(count: int) -> str:
+    """Write what a step gave back. Less than nothing is a file that somebody has open: its log shrinks once they let go."""
+    return (
+        f"{words_of_bytes(count)} freed"
+        if count > 0
+        else "its space is given back once no server or kernel has it open"
+    )
 
 
 def words_of_bytes(count: int) -> str:

@@ -16,7 +16,17 @@ from forge_widgets.core.events import STATUSES, Batch, Event, Producer
 from forge_widgets.core.liveness import Heartbeat
 from forge_widgets.stores.base import Snapshot
 from forge_widgets.stores.memory import MemoryStore
-from forge_widgets.stores.quota import MIN_AGE_S, TRIMMED_BYTES, DiskStore, Held, Step, keep, plan, words_of_bytes
+from forge_widgets.stores.quota import (
+    MIN_AGE_S,
+    TRIMMED_BYTES,
+    DiskStore,
+    Dropped,
+    Held,
+    Step,
+    keep,
+    plan,
+    words_of_bytes,
+)
 from forge_widgets.stores.sqlite import SqliteStore
 from tests.stores.batches import START, batch, event, steps
 
@@ -243,3 +253,9 @@ def test_bytes_are_said_in_words(count: int, said: str) -> None:
 
 def test_the_times_of_the_tests_are_long_ago() -> None:
     assert time.time() - START > MIN_AGE_S
+
+
+def test_no_less_than_nothing_is_said_to_be_freed() -> None:
+    said = str(Dropped(Step("s", "trim"), -21_100, 1_900_000))
+    assert "its space is given back once no server or kernel has it open, all sessions take 1.9 MB now" in said
+    assert "21.1 KB freed" in str(Dropped(Step("s", "delete"), 21_100, 1_900_000))
