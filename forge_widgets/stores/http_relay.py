@@ -156,8 +156,8 @@ class Relay:
             left = sum(self._left_after(session_id) for session_id in sorted(self._own))
             if left:
                 _log.warning(
-                    "%d events and steps wait in %s: the next training that reaches %s delivers them, or 'forge-widgets sync'",
-                    left, self._outbox.shown, self.url,
+                    "%s%d events and steps wait in %s: the next training that reaches %s delivers them, or 'forge-widgets sync'",
+                    self._whose(), left, self._outbox.shown, self.url,
                 )  # fmt: skip
         except ForgeError as error:
             _log.warning("what waits in %s can't be read now: %s", self._outbox.shown, error)
@@ -183,10 +183,14 @@ class Relay:
             self._reason = error.reason
             word = "does not take what is recorded" if self._refused else "is out of reach"
             _log.warning(
-                "%s %s (%s): training goes on, and is recorded on this machine, in %s; it is delivered from there "
+                "%s%s %s (%s): training goes on, and is recorded on this machine, in %s; it is delivered from there "
                 "by itself, or by 'forge-widgets sync'",
-                self.url, word, error.reason, self._outbox.shown,
+                self._whose(), self.url, word, error.reason, self._outbox.shown,
             )  # fmt: skip
+
+    def _whose(self) -> str:
+        """Name what is recorded through here: several runs of a process each have a relay, and each says what it meets."""
+        return f"{', '.join(sorted(self._own))}: " if self._own else ""
 
     def _in_sight(self) -> None:
         """Note that the remote takes what it is sent."""
@@ -225,7 +229,8 @@ class Relay:
         self._caught_up += done.rows
         if done.complete:
             rows, self._caught_up = self._caught_up, 0
-            _log.warning("%s: %d events and steps that waited on this machine were delivered", self.url, rows)
+            said = "%s%d events and steps that waited on this machine were delivered to %s"
+            _log.warning(said, self._whose(), rows, self.url)
 
     def _left_after(self, session_id: str) -> int:
         """Deliver a session within a moment; return what is left of it."""
@@ -271,7 +276,9 @@ class Relay:
         if not waiting:
             return replace(heartbeat, attempt=attempt)
         why = f" ({self._reason})" if self._reason else ""
-        reason = f"they wait on the training's machine and are delivered from there, or by 'forge-widgets sync' there{why}"
+        reason = (
+            f"they wait on the training's machine and are delivered from there, or by 'forge-widgets sync' there{why}"
+        )
         return replace(
             heartbeat, attempt=attempt, unsaved=heartbeat.unsaved + waiting, reason=heartbeat.reason or reason
         )

@@ -70,6 +70,7 @@ def test_a_remote_out_of_reach_is_left_alone_for_a_while_and_said_once(
         relay.beat("s", beat_of())
     said = [record for record in caplog.records if "is out of reach" in record.message]
     assert len(said) == 1
+    assert said[0].message.startswith(f"s: {relay.url} is out of reach (")
     assert "forge-widgets sync" in said[0].message
     assert str(far.outbox().folder) in said[0].message
     assert relay._failures < 5
