@@ -32,7 +32,7 @@ def add_to(commands: Commands) -> None:
         "--store",
         metavar="URL",
         help="deliver only what waits for this store, http(s)://host:port/prefix?token=… "
-        "(default: all, with the token in $FORGE_WIDGETS_TOKEN or in $FORGE_WIDGETS_STORE)",
+        "(default: all; $FORGE_WIDGETS_TOKEN is sent to the store that $FORGE_WIDGETS_STORE names, or to the only one)",
     )
     parser.add_argument("--dry-run", action="store_true", help="list what waits and deliver nothing")
     parser.set_defaults(run=run)
@@ -45,14 +45,17 @@ def run(arguments: argparse.Namespace) -> int:
 
     wanted = None if arguments.store is None else _address(arguments.store).url
     outboxes = [outbox for outbox in outboxes_in(outbox_folder()) if wanted in (None, outbox.remote_url)]
-    results = [_settle(outbox, arguments) for outbox in outboxes]
+    results = [_settle(outbox, arguments, alone=len(outboxes) == 1) for outbox in outboxes]
     if not any(waited for waited, _ in results):
         print("Nothing waits." if wanted is None else f"Nothing waits for {wanted}.")
     return 0 if all(settled for _, settled in results) else 1
 
 
-def _settle(outbox: Outbox, arguments: argparse.Namespace) -> tuple[bool, bool]:
-    """List and deliver what waits in an outbox; return whether something did, and whether all went well."""
+def _settle(outbox: Outbox, arguments: argparse.Namespace, *, alone: bool) -> tuple[bool, bool]:
+    """List and deliver what waits in an outbox; return whether something did, and whether nothing does any more.
+
+    ``alone``: it is the only one, so that a token that comes without an address is meant for its remote.
+    """
     waiting: dict[str, int] = {}
     settled = True
     try:
@@ -63,8 +66,11 @@ def _settle(outbox: Outbox, arguments: argparse.Namespace) -> tuple[bool, bool]:
                 settled = _left(outbox, damage)
                 continue
             print(f"{session_id}: {waiting[session_id]:,} events and steps wait for {outbox.remote_url}", flush=True)
-        if waiting and not arguments.dry_run:
-            settled = _deliver(outbox, waiting, arguments.store) and settled
+        if waiting and arguments.dry_run:
+            settled = False
+        elif waiting:
+            address = _known_address(outbox.remote_url, arguments.store, alone=alone)
+            settled = _deliver(outbox, waiting, address) and settled
     except StoreUnavailable as error:
         return True, _left(outbox, error)
     finally:
@@ -72,11 +78,11 @@ def _settle(outbox: Outbox, arguments: argparse.Namespace) -> tuple[bool, bool]:
     return bool(waiting) or not settled, settled
 
 
-def _deliver(outbox: Outbox, waiting: dict[str, int], store: str | None) -> bool:
+def _deliver(outbox: Outbox, waiting: dict[str, int], address: Address) -> bool:
     """Deliver sessions to the remote; one that can't go as it is holds up no other. Raises StoreUnavailable."""
     from forge_widgets.stores.http import HttpStore
 
-    remote = HttpStore(_known_address(outbox.remote_url, store))
+    remote = HttpStore(address)
     settled = True
     try:
         for session_id, count in waiting.items():
@@ -111,24 +117,31 @@ def _deliver_some(outbox: Outbox, remote: HttpStore, session_id: str) -> float:
     return 0.0
 
 
-def _known_address(url: str, store: str | None) -> Address:
-    """Return a remote's address with the token that is known for it: of the argument, of the store's URL, or of the environment."""
-    from forge_widgets.stores import ENVIRONMENT
-    from forge_widgets.stores.http_address import parse_address
+def _known_address(url: str, store: str | None, *, alone: bool) -> Address:
+    """Return a remote's address with the token that is known for it, and with no other remote's.
 
-    for named in (store, os.environ.get(ENVIRONMENT)):
-        if named and named.startswith(("http://", "https://")):
-            address = parse_address(named)
-            if address.url == url:
-                return address
-    return parse_address(url)
+    The token is of the argument, of the store's URL in the environment, or the environment's own: which store that one is
+    for is said by the URL beside it, or plain where only one remote is waited for.
+    """
+    from forge_widgets.stores import ENVIRONMENT
+    from forge_widgets.stores.http_address import Address, parse_address
+
+    usual = os.environ.get(ENVIRONMENT, "")
+    for named in (store, usual):
+        if named and _is_http(named) and parse_address(named).url == url:
+            return parse_address(named)
+    return parse_address(url) if alone and not _is_http(usual) else Address(url)
+
+
+def _is_http(store: str) -> bool:
+    return store.startswith(("http://", "https://"))
 
 
 def _address(store: str) -> Address:
     """Read ``--store``. Raises InvalidInput for one that nothing can wait for, InvalidStoreURL."""
     from forge_widgets.stores.http_address import parse_address
 
-    if not store.startswith(("http://", "https://")):
+    if not _is_http(store):
         # A URL may hold a token.
         shown = "that" if "://" in store else repr(store)
         raise InvalidInput(
