@@ -47,7 +47,12 @@ def test_sessions_are_strict_json(forge: CommandLine) -> None:
     document = json.loads(answer.stdout, parse_constant=pytest.fail)
     (found,) = document["sessions"]
     assert document["total"] == 1
-    assert (found["sessionId"], found["status"], found["standing"], found["rows"]) == ("cognate-1", "running", "stalled", 2)
+    assert (found["sessionId"], found["status"], found["standing"], found["rows"]) == (
+        "cognate-1",
+        "running",
+        "stalled",
+        2,
+    )
     assert found["metrics"]["loss"] is None
     assert found["nonfinite"] == {"loss": "NaN"}
     assert found["createdAt"] == "2025-11-22T08:26:40.000Z"
