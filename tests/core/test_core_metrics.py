@@ -6,7 +6,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from forge_widgets.core import metrics
@@ -55,12 +55,14 @@ def test_a_name_that_no_screen_could_show_is_refused(name: str) -> None:
 
 
 @given(NUMBERS)
+@example(math.nan)
 def test_perplexity_is_never_below_one_and_never_overflows(loss: float) -> None:
     value = metrics.perplexity(loss)
     assert math.isnan(value) if math.isnan(loss) else 1.0 <= value <= metrics.MAX_PERPLEXITY
 
 
 @given(NUMBERS, NUMBERS)
+@example(math.nan, 0.0)
 def test_grok_progress_is_a_whole_number_from_0_to_100(step: float, total: float) -> None:
     value = metrics.grok_progress(step, total)
     assert 0 <= value <= 100
