@@ -34,6 +34,11 @@ def add_to(commands: Commands) -> None:
         help="deliver only what waits for this store, http(s)://host:port/prefix?token=… "
         "(default: all; $FORGE_WIDGETS_TOKEN is sent to the store that $FORGE_WIDGETS_STORE names, or to the only one)",
     )
+    parser.add_argument(
+        "--instead-of",
+        metavar="URL",
+        help="deliver to --store what waits for this address: the server has moved, or the address was wrong",
+    )
     parser.add_argument("--dry-run", action="store_true", help="list what waits and deliver nothing")
     parser.set_defaults(run=run)
 
@@ -43,7 +48,12 @@ def run(arguments: argparse.Namespace) -> int:
     from forge_widgets.stores import outbox_folder
     from forge_widgets.stores.http_outbox import outboxes_in
 
-    wanted = None if arguments.store is None else _address(arguments.store).url
+    if arguments.instead_of and not arguments.store:
+        raise InvalidInput(
+            "--instead-of leads nowhere", where="sync", expected="--store URL beside it, where what waits is to go"
+        )
+    named = arguments.instead_of or arguments.store
+    wanted = None if named is None else _address(named).url
     outboxes = [outbox for outbox in outboxes_in(outbox_folder()) if wanted in (None, outbox.remote_url)]
     results = [_settle(outbox, arguments, alone=len(outboxes) == 1) for outbox in outboxes]
     if not any(waited for waited, _ in results):
@@ -69,7 +79,8 @@ def _settle(outbox: Outbox, arguments: argparse.Namespace, *, alone: bool) -> tu
         if waiting and arguments.dry_run:
             settled = False
         elif waiting:
-            address = _known_address(outbox.remote_url, arguments.store, alone=alone)
+            url = _address(arguments.store).url if arguments.instead_of else outbox.remote_url
+            address = _known_address(url, arguments.store, alone=alone)
             settled = _deliver(outbox, waiting, address) and settled
     except StoreUnavailable as error:
         return True, _left(outbox, error)
@@ -138,7 +149,7 @@ def _is_http(store: str) -> bool:
 
 
 def _address(store: str) -> Address:
-    """Read ``--store``. Raises InvalidInput for one that nothing can wait for, InvalidStoreURL."""
+    """Read an address. Raises InvalidInput for one that nothing can wait for, InvalidStoreURL."""
     from forge_widgets.stores.http_address import parse_address
 
     if not _is_http(store):

@@ -88,6 +88,21 @@ def test_one_remote_that_is_out_of_reach_is_told_and_the_others_get_theirs(line:
     assert (only.returncode, only.stdout) == (0, f"Nothing waits for {mount.url}.\n")
 
 
+def test_what_waits_for_an_address_that_is_no_more_goes_to_another(line: CommandLine, mount: Mount) -> None:
+    gone = "http://127.0.0.1:9/forge"
+    put(line, gone, "s", 5)
+    nowhere = line.run("sync", "--instead-of", gone)
+    assert nowhere.returncode == 1
+    assert "--store URL beside it" in nowhere.stderr
+    done = line.run("sync", "--instead-of", gone, "--store", mount.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "s: 6 events and steps delivered" in done.stdout
+    assert line.run("sync").stdout == "Nothing waits.\n"
+    read = mount.context.store.read("s", 0)
+    assert read is not None
+    assert read.top == 6
+
+
 def test_the_token_of_the_argument_or_of_the_stores_url_is_used(line: CommandLine, mount: Mount) -> None:
     put(line, mount.url, "s", 5)
     refused = line.run("sync", FORGE_WIDGETS_TOKEN="wrong")
