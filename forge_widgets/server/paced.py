@@ -71,9 +71,11 @@ class PacedSocket(ForgeHandler, WebSocketHandler):
         try:
             written = self.write_message(encoded, binary)
             mark = self.link.sent(len(encoded), time.monotonic())
-            if mark is not None:
-                self.ping(mark)
-            await written
+            try:
+                if mark is not None:
+                    self.ping(mark)
+            finally:
+                await written  # whatever became of the ping: what nobody waits for is complained of by asyncio
         except (WebSocketClosedError, StreamClosedError):
             self.context.log.debug("a viewer has gone while it was sent to")
 
