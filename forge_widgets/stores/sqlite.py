@@ -150,11 +150,11 @@ class SqliteStore:
         hold = self._connections.hold
         with hold(session_id, "write") as writing, hold(session_id, "read") as reading:
             writing.close()
-            writing.forget()
             reading.close()
             with said_as_ours(self.url, str(path)):
                 if only_at is not None and not self._deleted_at(path, only_at):
                     return False
+                writing.forget()
                 self._beats.delete(stem_of(session_id))
                 return only_at is not None or (path.exists() and self._folder.delete_file(path))
 
