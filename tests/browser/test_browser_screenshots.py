@@ -100,6 +100,8 @@ def test_the_badge_says_which_way_and_why_in_every_theme_and_width(
             page.page.set_viewport_size({"width": width, "height": 900})
             expect(badge).to_be_visible()
             assert page.dashboard.evaluate("element => element.scrollWidth <= element.clientWidth + 1")
+            # A change of theme lays it over the page for a while.
+            page.page.locator("#jupyterlab-splash").wait_for(state="detached")
             page.page.screenshot(path=screenshots / f"badge-{way}-{theme}-{width}.png")
     context.close()
 
