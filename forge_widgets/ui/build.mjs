@@ -1,5 +1,5 @@
 // Bundles everything that runs outside JupyterLab into ../static: the anywidgets and the stand-alone page, with
-// React aliased to preact/compat, and plotly.js beside them. The widget's script has a size limit, held here.
+// React aliased to what we use of it on preact, and plotly.js beside them. The widget's script has a size limit, held here.
 // Called by `npm run build:widget`; `--watch` rebuilds, `--size` only prints what was built.
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -39,9 +39,8 @@ const options = {
   plugins: [cssAsText],
   define: { 'process.env.NODE_ENV': '"production"' },
   alias: {
-    react: 'preact/compat',
-    'react-dom': 'preact/compat',
-    'react-dom/client': 'preact/compat/client',
+    react: './src/preact/react.ts',
+    'react-dom/client': './src/preact/client.ts',
     'react/jsx-runtime': 'preact/jsx-runtime',
   },
   logLevel: 'info',

@@ -53,5 +53,6 @@ export default defineConfig(
   room('widget', { rooms: ['page', 'lab'], packages: JUPYTERLAB }),
   room('page', { rooms: ['widget', 'lab'], packages: JUPYTERLAB }),
   room('lab', { rooms: ['widget', 'page'], packages: [] }),
+  room('preact', { rooms: ['stream', 'components', 'widget', 'page', 'lab'], packages: JUPYTERLAB }),
   { files: ['**/*.mjs'], extends: [tseslint.configs.disableTypeChecked], rules: { 'no-console': 'off' } },
 );
