@@ -37,6 +37,16 @@ def origin(text: str) -> str:
     )
 
 
+TOKEN_EXPECTED = "1 to 1,000 characters of ASCII without spaces"  # noqa: S105 - said of tokens
+
+
+def token(text: str) -> str:
+    """Read a token as a header can hold it; for argparse."""
+    if re.fullmatch(r"[!-~]{1,1000}", text):
+        return text
+    raise argparse.ArgumentTypeError(f"{len(text)} characters can't be used: expected {TOKEN_EXPECTED}")
+
+
 def positive(text: str) -> int:
     """Read a whole number from 1; for argparse."""
     number = int(text)

@@ -50,8 +50,8 @@ class Access(Struct, frozen=True, kw_only=True):
         host = host_of(netloc)
         return ANY in self.allow_host or is_loopback(host) or host in [known.lower() for known in self.allow_host]
 
-    def knows_origin(self, origin: str, netloc: str) -> bool:
-        """Say whether a page of this Origin may ask the server that it calls ``netloc``."""
+    def knows_origin(self, origin: str, netloc: str, scheme: str = "http") -> bool:
+        """Say whether a page of this Origin may ask the server that it calls ``scheme://netloc``."""
         if ANY in self.allow_origin or origin in self.allow_origin:
             return True
         if origin == NULL_ORIGIN:
@@ -62,7 +62,8 @@ class Access(Struct, frozen=True, kw_only=True):
             return False
         if parts.scheme not in ("http", "https") or not parts.netloc:
             return False
-        return parts.netloc.lower() == netloc.lower() or (self.token is None and is_loopback(parts.hostname or ""))
+        own = origin.lower() == f"{scheme}://{netloc}".lower()
+        return own or (self.token is None and is_loopback(parts.hostname or ""))
 
     def fits(self, token: str) -> bool:
         """Compare a token in constant time."""

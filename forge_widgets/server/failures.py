@@ -29,6 +29,9 @@ FAILED = 4011
 SILENT = 4408
 CROWDED = 4429
 
+BACK_S = 1.0
+"""Seconds after which whoever meets a server that ends may ask again."""
+
 
 class TooManySessions(ForgeError):
     """Raised where a first record would make one session more than there may be; nothing is recorded then."""
@@ -65,6 +68,13 @@ class UnknownProtocol(InvalidInput):
     """Raised when a viewer offers no version of our protocol that is spoken here."""
 
 
+class ServerGoes(ForgeError):
+    """Raised for whatever still comes while a server ends: it, or the next one, will be back in a moment."""
+
+    def __init__(self) -> None:
+        super().__init__("this server is just ending: expected back in a moment; ask again then")
+
+
 class Answer(Struct, frozen=True):
     """How an error is answered."""
 
@@ -87,6 +97,7 @@ _TABLE: tuple[tuple[type[Exception], int, int], ...] = (
     (SequenceGap, 409, 4409),
     (RateLimited, 429, 4129),
     (TooManySessions, 507, FAILED),
+    (ServerGoes, 503, COME_BACK),
     (StoreUnavailable, 503, 4103),
     (StoreDamaged, 500, 4510),
     (ForgeError, 500, FAILED),
@@ -120,6 +131,8 @@ def facts_of(error: BaseException) -> dict[str, Any]:
         return {"protocols": list(PROTOCOLS)}
     if isinstance(error, SequenceGap):
         return {"expected": error.expected}
+    if isinstance(error, ServerGoes):
+        return {"retryAfter": BACK_S}
     return {"retryAfter": round(error.retry_after_s, 3)} if isinstance(error, RateLimited) else {}
 
 

@@ -34,6 +34,8 @@ class Hub:
         self._reading = reading
         self._watched: dict[str, Watched] = {}
         self._forgetting: dict[str, asyncio.TimerHandle] = {}
+        # Set once: whoever comes now is told at once to come back.
+        self._closed = False
 
     @contextmanager
     def watching(self, session_id: str, wake: asyncio.Event) -> Iterator[Watched]:
@@ -68,6 +70,7 @@ class Hub:
 
     async def close(self) -> None:
         """Tell all viewers to come back later, give their sockets a moment to say goodbye, and stop to read."""
+        self._closed = True
         for session_id in list(self._watched):
             watched = self._watched[session_id]
             self._forget(session_id)
@@ -88,7 +91,9 @@ class Hub:
         if timer is not None:
             timer.cancel()
         watched.viewers.add(wake)
-        if len(watched.viewers) == 1:
+        if self._closed:
+            watched.close(COME_BACK)
+        elif len(watched.viewers) == 1:
             watched.start()
         return watched
 

@@ -95,6 +95,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     # Seconds that a connection may say nothing, or take for a request's headers; and that a body may take.
     idle_s: float = 120.0
     body_s: float = 60.0
+    # Seconds that a server which ends waits for the requests that it has still to answer.
+    drain_s: float = 5.0
     # Seconds between looks at what the sessions take.
     upkeep_s: float = 60.0
 

@@ -23,10 +23,11 @@ from forge_widgets.core.events import Batch, Body, Event, Producer
 from forge_widgets.core.steps import Row, block_of
 from forge_widgets.server.access import Access
 from forge_widgets.server.app import close_context, open_context
+from forge_widgets.server.application import Site, StandaloneApplication, create_server
 from forge_widgets.server.context import ServerContext
 from forge_widgets.server.extension import ForgeWidgetsExtension
 from forge_widgets.server.limits import Limits
-from forge_widgets.server.standalone import create_server
+from forge_widgets.server.proxies import Proxies
 from forge_widgets.stores import Receipt, Store
 
 TOKEN = "a-token-of-the-tests"
@@ -155,21 +156,27 @@ class _Thread:
 
 @contextmanager
 def standalone(
-    store: str | Path | Store, *, access: Access | None = None, limits: Limits | None = None
+    store: str | Path | Store,
+    *,
+    access: Access | None = None,
+    limits: Limits | None = None,
+    base: str = "",
+    proxies: Proxies | None = None,
 ) -> Iterator[Mount]:
-    """Serve stand-alone, at the root."""
+    """Serve stand-alone, at the root or below a path."""
     thread = _Thread()
+    site = Site(access=access or Access(token=TOKEN), base=base, proxies=proxies or Proxies())
 
     async def start() -> tuple[HTTPServer, ServerContext, int]:
         context = open_context(store, limits=limits or Limits(heartbeat_s=0.5))
         socket, port = bind_unused_port()
-        server = create_server(context, access or Access(token=TOKEN))
+        server = create_server(context, StandaloneApplication(context, site))
         server.add_socket(socket)
         return server, context, port
 
     server, context, port = thread.do(start)
     try:
-        yield Mount(f"http://127.0.0.1:{port}", context, thread.loop)
+        yield Mount(f"http://127.0.0.1:{port}{base}", context, thread.loop)
     finally:
 
         async def stop() -> None:
