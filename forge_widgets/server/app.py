@@ -66,7 +66,8 @@ class Route(Struct, frozen=True):
     resource: str
 
 
-_ID = "(?P<session_id>[^/]+)"
+# An empty one is a session id too, and a wrong one: 400 as any other.
+_ID = "(?P<session_id>[^/]*)"
 
 ROUTES: tuple[Route, ...] = (
     Route("/api/health", HealthHandler, "forge_widgets:health"),

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from forge_widgets.core.document import parse_time
 from forge_widgets.core.events import STATUSES, Body, Event, EventType, Status
-from forge_widgets.core.metrics import Metrics, complete, unpack_number, wire_name
+from forge_widgets.core.metrics import Metrics, complete, grok_progress, unpack_number, wire_name
 from forge_widgets.core.state import State
 from forge_widgets.core.steps import block_of
 from forge_widgets.errors import InvalidInput
@@ -60,6 +60,7 @@ def parse_update(body: Json, limits: Limits, header_key: str = "") -> Update:
         )
     message = text_field(body, "message", limits.max_text_chars)
     error = text_field(body, "error", limits.max_text_chars)
+    timestamp = _timestamp(body.get("timestamp"))
     return Update(
         event_type=cast("EventType", event_type),
         metrics=_metrics(body.get("metrics"), limits),
@@ -67,8 +68,8 @@ def parse_update(body: Json, limits: Limits, header_key: str = "") -> Update:
         message=message,
         name=_phase_name(body, message, limits) if event_type == "phase_completed" else "",
         error=(error or message or "training failed") if event_type == "training_error" else "",
-        timestamp=_timestamp(body.get("timestamp")),
-        key=_key(body, limits, header_key),
+        timestamp=timestamp,
+        key=_key(body, timestamp, limits, header_key),
     )
 
 
@@ -90,7 +91,7 @@ def body_of(update: Update, state: State, now: float) -> Body:
     timestamp = update.timestamp
     if timestamp is None:
         timestamp = max(now, state.updated_at + _TICK_S)
-    metrics = complete(update.metrics, state.value("totalSteps"))
+    metrics = _completed(update, state)
     plain = not (update.status or update.message or update.key) and metrics
     if update.event_type == "step_update" and plain:
         return block_of([(timestamp, metrics)])
@@ -106,6 +107,17 @@ def body_of(update: Update, state: State, now: float) -> Body:
         error=update.error,
         key=update.key,
     )
+
+
+def _completed(update: Update, state: State) -> Metrics:
+    """Add what the contract derives; a total that is said after its step derives the progress of that step again."""
+    step, total = state.value("currentStep"), state.value("totalSteps")
+    metrics = complete(update.metrics, total)
+    derived = state.value("grokProgress") == grok_progress(step, total)  # else the client says it itself
+    of_known_step = update.event_type != "training_started" and not metrics.keys() & {"currentStep", "grokProgress"}
+    if derived and of_known_step and "totalSteps" in metrics:
+        metrics["grokProgress"] = grok_progress(step, metrics["totalSteps"])
+    return metrics
 
 
 def _default_message(update: Update, metrics: Metrics) -> str:
@@ -173,8 +185,10 @@ def _timestamp(given: Any) -> float | None:
     return float(moment)
 
 
-def _key(body: Json, limits: Limits, header_key: str) -> str:
-    """Return what a repetition is known by: the client's key, else a digest of the timestamp and all else that was sent."""
+def _key(body: Json, timestamp: float | None, limits: Limits, header_key: str) -> str:
+    """Return what a repetition is known by: the client's key, else a digest of the timestamp, however it was written, and
+    of all else that was sent.
+    """
     if len(header_key) > limits.max_key_chars:
         raise InvalidInput(
             f"{len(header_key)} characters are too many",
@@ -184,8 +198,8 @@ def _key(body: Json, limits: Limits, header_key: str) -> str:
     given = text_field(body, "idempotencyKey", limits.max_key_chars) or header_key
     if given:
         return f"http:{given}"
-    if body.get("timestamp") is None:
+    if timestamp is None:
         return ""
-    said = {name: value for name, value in body.items() if name != "sessionId"}
+    said = {name: value for name, value in body.items() if name != "sessionId"} | {"timestamp": timestamp}
     canonical = json.dumps(said, sort_keys=True, separators=(",", ":"))
     return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
