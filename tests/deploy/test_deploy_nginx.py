@@ -10,7 +10,8 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import requests
@@ -80,3 +81,85 @@ def test_viewers_move_between_two_servers_and_over_restarts_without_gap_or_repea
     assert all(viewer.unbroken for viewer in viewers), viewers
     asked = front.upstreams("/api/sessions/moves/events")
     assert {f"127.0.0.1:{server.port}" for server in servers} <= set(asked), asked
+
+
+def test_a_naive_client_gets_what_the_contract_says_and_native_pings(front: Nginx) -> None:
+    socket_log = logging.Logger("naive", logging.DEBUG)
+    heard: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
+    socket_log.addHandler(handler)
+    with naive(front, "/ws/posted", logger=socket_log) as viewer:
+        assert json.loads(viewer.recv(timeout=10))["type"] == "session_joined"
+        update = {"eventType": "step_update", "metrics": {"loss": 1.5, "currentStep": 7}}
+        answer = requests.post(
+            f"{front.url}/api/progress/posted/update", json=update, headers=AUTHORIZATION, timeout=10
+        )
+        assert answer.json() == {"status": "success", "sessionId": "posted"}
+        said = json.loads(viewer.recv(timeout=10))
+        assert (said["type"], said["metrics"]["loss"], said["metrics"]["currentStep"]) == ("progress_update", 1.5, 7)
+        viewer.send(json.dumps({"type": "ping"}))
+        assert json.loads(viewer.recv(timeout=10))["type"] == "pong"
+    assert any(line.startswith("< PING") for line in heard), heard
+
+
+def test_a_poll_waits_at_the_proxy_as_at_the_server(front: Nginx) -> None:
+    def post(loss: float) -> None:
+        update = {"metrics": {"loss": loss}}
+        assert requests.post(f"{front.url}/api/progress/waits/update", json=update, headers=AUTHORIZATION, timeout=10).ok
+
+    def poll(**query: object) -> Any:
+        return requests.get(
+            f"{front.url}/api/sessions/waits/events", params={"protocol": 1, **query}, headers=AUTHORIZATION, timeout=30
+        ).json()
+
+    post(2.0)
+    frame = poll()["frame"]
+    cursor = {"epoch": frame["epoch"], "after": frame["to"]}
+    began = time.monotonic()
+    assert poll(**cursor, wait=0.5)["frame"] is None
+    assert time.monotonic() - began >= 0.4
+    with ThreadPoolExecutor(1) as elsewhere:
+        waiting = elsewhere.submit(poll, **cursor, wait=20)
+        post(1.0)
+        assert waiting.result(15)["frame"]["from"] == cursor["after"] + 1
+
+
+@pytest.mark.parametrize("path", ["/api/sessions/wide/events?protocol=1", "/api/sessions", "/static/page.js"])
+def test_what_comes_is_compressed_once_and_only_for_who_takes_it(front: Nginx, path: str) -> None:
+    for name in ("wide", *(f"wide-{number}" for number in range(8))):
+        update = {"metrics": {f"metric-{number}": number / 7 for number in range(100)}}
+        url = f"{front.url}/api/progress/{name}/update"
+        assert requests.post(url, json=update, headers=AUTHORIZATION, timeout=10).ok
+    for taken in ("gzip", "identity"):
+        headers = {**AUTHORIZATION, "Accept-Encoding": taken}
+        with requests.get(front.url + path, headers=headers, stream=True, timeout=10) as answer:
+            assert answer.headers.get("Content-Encoding", "identity") == taken
+            body = answer.raw.read(decode_content=False)
+        plain = gzip.decompress(body) if taken == "gzip" else body
+        assert len(plain) > 1_000
+        assert plain[:1] in b"{(/vicl\"", plain[:40]
+
+
+def test_the_server_says_itself_what_is_too_large_and_nginx_keeps_much_more_away(front: Nginx) -> None:
+    url = f"{front.url}/api/progress/large/update"
+    statuses = []
+    for size in (900_000, 1_100_000, 3_000_000):
+        answer = requests.post(url, json={"message": "x" * 10, "filler": "x" * size}, headers=AUTHORIZATION, timeout=20)
+        statuses.append((answer.status_code, answer.headers["Content-Type"].partition(";")[0]))
+    assert statuses == [(200, "application/json"), (413, "application/json"), (413, "text/html")]
+
+
+def test_the_polling_of_socket_io_stays_with_one_server(front: Nginx) -> None:
+    for _ in range(6):
+        requests.get(f"{front.url}/socket.io/", params={"EIO": "4", "transport": "polling"}, timeout=10)
+    until(lambda: len(front.upstreams("/socket.io/")) >= 6, "lines in the access log")
+    assert len(set(front.upstreams("/socket.io/"))) == 1
+
+
+def test_a_token_in_an_address_is_in_no_access_log(front: Nginx) -> None:
+    assert requests.get(f"{front.url}/", params={"token": TOKEN}, timeout=10).ok
+    assert requests.get(f"{front.url}/api/sessions?said-here", params={"token": TOKEN}, timeout=10).ok
+    until(lambda: '"GET /api/sessions HTTP/1.1"' in front.accesses(), "line in the access log")
+    assert TOKEN not in front.accesses()
+    assert "said-here" not in front.accesses()
