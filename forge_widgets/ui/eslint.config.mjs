@@ -1,4 +1,4 @@
-// Lint rules of the front end. The rooms (stream <- components <- widget, page, lab) are held here: a file that
+// Lint rules of the front end. The rooms (stream <- components <- widget, page, lab, react) are held here: a file that
 // imports against the arrow, or JupyterLab outside lab, fails the build.
 import { defineConfig, globalIgnores } from 'eslint/config';
 import reactHooks from 'eslint-plugin-react-hooks';
@@ -10,7 +10,7 @@ const REACT = ['react', 'react/*', 'react-dom', 'react-dom/*'];
 /** Forbid in `room` the imports of other rooms and of packages. */
 function room(name, { rooms, packages }) {
   const group = [...rooms.map((other) => `**/${other}/**`), ...packages];
-  const message = `src/${name} may not import this: stream <- components <- widget, page, lab; only lab knows JupyterLab.`;
+  const message = `src/${name} may not import this: stream <- components <- widget, page, lab, react; only lab knows JupyterLab.`;
   return {
     files: [`src/${name}/**/*.{ts,tsx}`],
     rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns: [{ group, message }] }] },
@@ -18,7 +18,7 @@ function room(name, { rooms, packages }) {
 }
 
 export default defineConfig(
-  globalIgnores(['lib/', 'node_modules/']),
+  globalIgnores(['lib/', 'node_modules/', 'react/dist/']),
   tseslint.configs.strictTypeChecked,
   tseslint.configs.stylisticTypeChecked,
   reactHooks.configs.flat['recommended-latest'],
@@ -48,11 +48,12 @@ export default defineConfig(
       '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
     },
   },
-  room('stream', { rooms: ['components', 'widget', 'page', 'lab'], packages: [...JUPYTERLAB, ...REACT] }),
-  room('components', { rooms: ['widget', 'page', 'lab'], packages: JUPYTERLAB }),
-  room('widget', { rooms: ['page', 'lab'], packages: JUPYTERLAB }),
-  room('page', { rooms: ['widget', 'lab'], packages: JUPYTERLAB }),
-  room('lab', { rooms: ['widget', 'page'], packages: [] }),
+  room('stream', { rooms: ['components', 'widget', 'page', 'lab', 'react'], packages: [...JUPYTERLAB, ...REACT] }),
+  room('components', { rooms: ['widget', 'page', 'lab', 'react'], packages: JUPYTERLAB }),
+  room('widget', { rooms: ['page', 'lab', 'react'], packages: JUPYTERLAB }),
+  room('page', { rooms: ['widget', 'lab', 'react'], packages: JUPYTERLAB }),
+  room('lab', { rooms: ['widget', 'page', 'react'], packages: [] }),
+  room('react', { rooms: ['widget', 'page', 'lab'], packages: JUPYTERLAB }),
   room('preact', { rooms: ['stream', 'components', 'widget', 'page', 'lab'], packages: JUPYTERLAB }),
   { files: ['**/*.mjs'], extends: [tseslint.configs.disableTypeChecked], rules: { 'no-console': 'off' } },
 );

@@ -1,5 +1,5 @@
 // Reaches a server of ours from an ordinary page: addresses, token, cookie and XSRF. JupyterLab's own way is in lab/.
-// Called by the anywidgets and the stand-alone page.
+// Called by the anywidgets, the stand-alone page and the React package.
 import type { ServerAccess } from '../stream';
 
 /** Where a server of ours is, and how a page proves who it is. */
@@ -12,6 +12,8 @@ export interface ServerPlace {
   readonly token: string;
   /** Whether sockets need the token in their address, since there is no cookie. */
   readonly tokenInSocket: boolean;
+  /** Whether it is of another origin than the page, whose cookies are none of its business. */
+  readonly foreign?: boolean;
 }
 
 /** Return the way to a server. */
@@ -24,7 +26,7 @@ export function serverAccess(place: ServerPlace): ServerAccess {
     request(path, { query = {}, ...init } = {}) {
       const headers = new Headers(init.headers);
       if (place.token !== '') headers.set('Authorization', `token ${place.token}`);
-      const xsrf = cookie('_xsrf');
+      const xsrf = place.foreign === true ? '' : cookie('_xsrf');
       if (xsrf !== '') headers.set('X-XSRFToken', xsrf);
       return fetch(address(place.url, path, query), { credentials: 'same-origin', cache: 'no-store', ...init, headers });
     },

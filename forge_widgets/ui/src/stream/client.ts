@@ -26,6 +26,8 @@ export interface SessionStreamOptions {
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly settings?: Partial<StreamSettings>;
+  /** Told of each frame that moved the view, at once; listeners are told of the view later. */
+  readonly onApplied?: (frame: Frame) => void;
 }
 
 const OTHER_STORE: Failure = { reason: 'this server keeps another store', kind: 'seldom' };
@@ -179,6 +181,7 @@ export class SessionStream {
       return;
     }
     lane.settled();
+    if (outcome === 'applied') this.#options.onApplied?.(frame);
     if (outcome === 'applied' || !this.#loaded) {
       this.#loaded = true;
       this.#notifying.request();
