@@ -116,7 +116,7 @@ class RateLimited(StoreUnavailable):
         self, url: str, retry_after_s: float, reason: str = "steps come faster than the server lets in"
     ) -> None:
         super().__init__(url, reason)
-        self.args = (f"{self.args[0]}; ask again in {retry_after_s:.1f} s",)
+        self.args = (f"{url} takes no more steps for now: {reason}; ask again in {retry_after_s:.1f} s",)
         self.retry_after_s = retry_after_s
 
 
