@@ -14,6 +14,7 @@ from forge_widgets.core.numbers import format_number
 
 if TYPE_CHECKING:
     from forge_widgets.analysis.sessions import SessionInfo
+    from forge_widgets.stores import Store
 
 
 def add_to(commands: Commands) -> None:
@@ -37,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     found = sessions(status=arguments.status, limit=arguments.limit, store=arguments.store)
     if arguments.json:
-        _print_json(found)
+        _print_json(found, open_store(arguments.store))
     elif found:
         _print_table([_HEAD, *(_line(info, time.time()) for info in found)])
     else:
@@ -66,10 +67,16 @@ def _print_table(lines: list[tuple[str, ...]]) -> None:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
-def _print_json(found: list[SessionInfo]) -> None:
+def _print_json(found: list[SessionInfo], store: Store) -> None:
     from forge_widgets.core.wire import encode
 
-    document = {"sessions": [_document(info) for info in found], "total": len(found)}
+    document: dict[str, Any] = {
+        "sessions": [_document(info) for info in found],
+        "total": len(found),
+        "store": store.url,
+    }
+    if found:  # to be compared with a server's (api/health); asking makes the store, which a list must not
+        document["storeId"] = store.store_id
     sys.stdout.write(encode(document).decode() + "\n")
 
 

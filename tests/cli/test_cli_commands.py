@@ -56,7 +56,11 @@ def test_sessions_are_strict_json(forge: CommandLine) -> None:
     assert found["metrics"]["loss"] is None
     assert found["nonfinite"] == {"loss": "NaN"}
     assert found["createdAt"] == "2025-11-22T08:26:40.000Z"
-    assert json.loads(forge.run("sessions", "--json", "--status", "error").stdout) == {"sessions": [], "total": 0}
+    store = open_store(forge.store)
+    assert (document["store"], document["storeId"]) == (store.url, store.store_id)
+    store.close()
+    none = {"sessions": [], "total": 0, "store": document["store"]}
+    assert json.loads(forge.run("sessions", "--json", "--status", "error").stdout) == none
 
 
 def test_an_empty_store_says_what_to_do(forge: CommandLine) -> None:
