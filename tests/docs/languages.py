@@ -20,8 +20,9 @@ from traitlets.config.loader import PyFileConfigLoader
 
 from forge_widgets.server.extension import ForgeWidgetsExtension
 from tests.docs.blocks import ROOT, Block
-from tests.docs.places import Places, standing
+from tests.docs.places import Places
 from tests.docs.shell import is_shown, run_shell
+from tests.docs.standing import standing
 
 _UI = ROOT / "forge_widgets" / "ui"
 _REACT_TYPES = "react/dist/index.d.ts"

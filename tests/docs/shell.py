@@ -15,7 +15,7 @@ from shutil import which
 
 from tests.docs.blocks import Block
 from tests.docs.commands import commands_of, help_of, otherwise, words_of
-from tests.docs.places import Place
+from tests.docs.standing import Place
 
 # Where a reader's server is; a test's is at a free port.
 _USUAL = re.compile(r"\b(?:localhost|127\.0\.0\.1):8001\b")
