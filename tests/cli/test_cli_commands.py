@@ -18,6 +18,7 @@ import pytest
 from forge_widgets.cli import main
 from forge_widgets.core.events import Event
 from forge_widgets.core.steps import block_of
+from forge_widgets.stores import open_store
 from tests.cli.conftest import COMMAND, CommandLine
 
 T0 = 1_763_800_000.0
