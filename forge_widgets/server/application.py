@@ -18,13 +18,12 @@ from forge_widgets.server.access import Access
 from forge_widgets.server.app import ROUTES, STANDALONE_ROUTES, Route, Rule, rules
 from forge_widgets.server.context import ServerContext
 from forge_widgets.server.guard import StandaloneNothing, guarded
+from forge_widgets.server.handlers import LARGER
 from forge_widgets.server.inflight import InFlight
 from forge_widgets.server.logs import log_request
 from forge_widgets.server.page import PageHandler
 from forge_widgets.server.proxies import Proxies
 from forge_widgets.server.rest import NothingHandler
-
-_LARGER = 4
 
 
 class Site(Struct, frozen=True, kw_only=True):
@@ -91,5 +90,5 @@ def create_server(context: ServerContext, application: StandaloneApplication) ->
         idle_connection_timeout=limits.idle_s,
         body_timeout=limits.body_s,
         # Routes that take a body refuse it by themselves and say so; of any other one that comes is kept until it is whole.
-        max_body_size=_LARGER * limits.max_body_bytes,
+        max_body_size=LARGER * limits.max_body_bytes,
     )

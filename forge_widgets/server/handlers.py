@@ -20,6 +20,7 @@ from forge_widgets.server.body import Json, parse_object
 from forge_widgets.server.context import ServerContext
 from forge_widgets.server.failures import BodyTooLarge, MalformedArgument, answer_of, facts_of
 from forge_widgets.server.inflate import inflate
+from forge_widgets.server.meter import OTHER
 from forge_widgets.stores.base import Store
 
 # What JSON and URLs agree on; float() alone would take "1_0", "nan" and the digits of every script.
@@ -29,6 +30,9 @@ _SHOWN_CHARS = 200
 
 Asked = TypeVar("Asked")
 
+LARGER = 4
+"""How many times the limit a body may announce for it to be read to its end, though nothing of it is kept."""
+
 FURTHEST = 2**53
 """The greatest offset: beyond it a browser's numbers have gaps."""
 
@@ -37,6 +41,8 @@ class ForgeHandler(RequestHandler):
     """What every handler of ours has: the context, and errors as JSON."""
 
     context: ServerContext
+    # The route's path as people read it; a mount sets it.
+    route = OTHER
 
     def initialize(self, context: ServerContext) -> None:
         """Take what the app made."""
@@ -98,6 +104,12 @@ class ForgeHandler(RequestHandler):
             if getattr(type(self), method.lower()) is not getattr(RequestHandler, method.lower())
         ]
 
+    def on_finish(self) -> None:
+        """Count the answer."""
+        super().on_finish()
+        request = self.request
+        self.context.meter.answered(self.route, request.method, self.get_status(), request.request_time())
+
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:  # noqa: ARG002 - tornado's
         """Log with a traceback only what nobody foresaw."""
         if value is not None and answer_of(value).status < 500:
@@ -117,14 +129,20 @@ class BodyHandler(ForgeHandler):
         self._bytes = 0
 
     async def prepare(self) -> None:
-        """After the mount has said who may ask, refuse a body whose announced length is over the limit."""
+        """After the mount has said who may ask, refuse a body whose announced length is far over the limit.
+
+        One that is a little over it is read, dropped and refused then: who is refused while it still sends sees its
+        connection reset, and a proxy makes a 502 of that.
+        """
         prepared = super().prepare()
         if prepared is not None:
             await prepared
         if isinstance(self.request.connection, HTTP1Connection):
             self.request.connection.set_body_timeout(self.context.limits.body_s)
         announced = self.request.headers.get("Content-Length", "0")
-        self._refuse_beyond_limit(int(announced[:19]) if announced.isdecimal() else 0)
+        size = int(announced[:19]) if announced.isdecimal() else 0
+        if size > LARGER * self.context.limits.max_body_bytes:
+            self._refuse_beyond_limit(size)
 
     def data_received(self, chunk: bytes) -> None:
         """Take a piece of the body."""
