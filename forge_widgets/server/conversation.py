@@ -56,8 +56,8 @@ async def answer(talker: Talker, kind: str, asked: Json) -> None:
 
 
 def _meant(talker: Talker, asked: Json) -> str:
-    named = asked.get("sessionId", asked.get("session_id"))
-    return check_session_id(talker.own_session if named is None else named)
+    spelled = (asked.get(name) for name in ("sessionId", "session_id"))
+    return check_session_id(next((named for named in spelled if named is not None), talker.own_session))
 
 
 async def _answer_status(talker: Talker, kind: str, session_id: str) -> None:
