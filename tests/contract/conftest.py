@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.servers import Server, in_jupyter, standalone
+from tests.contract.wire import SilentViewer
 
 CONTRACT = Path(__file__).with_name("CONTRACT.md").read_text(encoding="utf-8")
 Script = Callable[..., "subprocess.Popen[str]"]
@@ -67,6 +68,22 @@ def mount(request: pytest.FixtureRequest) -> Server:
     """Serve at each of the two prefixes in turn."""
     server: Server = request.getfixturevalue(f"{request.param}_mount")
     return server
+
+
+@pytest.fixture(scope="session")
+def silent_viewers(jupyter_mount: Server, standalone_mount: Server) -> Iterator[list[SilentViewer]]:
+    """Connect viewers that say nothing any more."""
+    viewers = [SilentViewer(server) for server in (jupyter_mount, standalone_mount)]
+    yield viewers
+    for viewer in viewers:
+        viewer.frames.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def silent_from_the_beginning(request: pytest.FixtureRequest) -> None:
+    """Connect them first of all, where a test asks for them: what takes half a minute then passes beside the others."""
+    if any("silent_viewers" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("silent_viewers")
 
 
 _numbers = itertools.count(1)

@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import struct
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,3 +126,14 @@ class Frames(Line):
             assert code not in (0, CLOSE), payload
             if code == TEXT:
                 return json.loads(payload)
+
+
+class SilentViewer:
+    """A viewer that is connected and answers nothing, as behind a link that has died."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.session_id = f"silent-{server.port}"
+        self.frames = Frames(server, f"/ws/{self.session_id}", timeout_s=60)
+        assert self.frames.hear()["type"] == "session_joined"
+        self.since = time.monotonic()
