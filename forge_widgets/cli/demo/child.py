@@ -26,10 +26,11 @@ class Child:
         *,
         log: Path,
         environment: Mapping[str, str],
+        folder: Path | None = None,
         ends_on: signal.Signals = signal.SIGINT,
     ) -> None:
+        """Start a command in a folder, None for the one that this process is in; ``ends_on`` ends it in good order."""
         self._log = log
-        # What ends it in good order.
         self._ends_on = ends_on
         file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
@@ -39,6 +40,7 @@ class Child:
                 stdout=file,
                 stderr=file,
                 env={**os.environ, **environment},
+                cwd=folder,
                 start_new_session=sys.platform != "win32",
             )
         finally:

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -31,6 +31,10 @@ from forge_widgets.stores.base import Store
 ASK_TIMEOUT_S = 3.0
 START_TIMEOUT_S = 90.0
 POLL_S = 0.1
+
+WORKSPACE = "forge-widgets-demo"
+PANEL = "forge-widgets-sessions"
+"""The id of the panel of sessions, as the lab extension gives it."""
 
 # Straight to this machine, whatever proxy the environment names.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -47,6 +51,28 @@ class LabServer(msgspec.Struct, frozen=True):
         """Return a URL of this server that lets a browser in."""
         return f"{url}?token={quote(self.token)}" if self.token else url
 
+    def page(self, path: str) -> str:
+        """Return the lab's page of a document, in the demo's own workspace: the panel of sessions stands beside it."""
+        document = f"notebook:{unquote(path)}"
+        layout = {
+            "main": {
+                "dock": {"type": "tab-area", "currentIndex": 0, "widgets": [document]},
+                "current": document,
+            },
+            "left": {"collapsed": False, "visible": True, "current": PANEL, "widgets": ["filebrowser", PANEL]},
+            "right": {"collapsed": True, "visible": True, "widgets": []},
+            "relativeSizes": [0.24, 0.76, 0],
+        }
+        data = {
+            "layout-restorer:data": layout,
+            document: {"data": {"path": unquote(path), "factory": "Notebook"}},
+        }
+        try:
+            self.ask(f"lab/api/workspaces/{WORKSPACE}", {"data": data, "metadata": {"id": WORKSPACE}}, "PUT")
+        except OSError:
+            return f"{self.url}lab/tree/{path}"  # workspaces are kept nowhere here; the notebook opens all the same
+        return f"{self.url}lab/workspaces/{WORKSPACE}/tree/{path}"
+
     def ask(self, path: str, body: Any = None, method: str = "GET") -> Any:
         """Call one of the server's HTTP routes; None where it answers 404. Raises OSError for any other failure."""
         headers = {"Content-Type": "application/json", "Cookie": "_xsrf=forge", "X-XSRFToken": "forge"}
@@ -56,7 +82,7 @@ class LabServer(msgspec.Struct, frozen=True):
         request = urllib.request.Request(self.url + path, content, headers, method=method)  # noqa: S310 - checked http
         try:
             with _opener.open(request, timeout=ASK_TIMEOUT_S) as answer:
-                return json.load(answer)
+                return None if answer.status == 204 else json.load(answer)
         except urllib.error.HTTPError as error:
             error.close()
             if error.code == 404:
@@ -99,9 +125,20 @@ def started_server(folder: Path, log: Path, port: int, store: Store) -> Iterator
         f"--ServerApp.port_retries={0 if port else 50}",
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
     ]
-    environment = {ENVIRONMENT: store.url}
+    environment = {ENVIRONMENT: store.url, "JUPYTER_CONFIG_PATH": _quiet_defaults(log.parent)}
     with Child(command, log=log, environment=environment, ends_on=signal.SIGTERM) as process:
         yield _ready(process, store), process
+
+
+def _quiet_defaults(folder: Path) -> str:
+    """Write a default of the lab's settings and return the configuration path with it; what the user has set stands.
+
+    Else the page asks whether news are wanted, and the question lies over the dashboard.
+    """
+    defaults = folder / "defaults" / "labconfig" / "default_setting_overrides.json"
+    defaults.parent.mkdir(parents=True, exist_ok=True)
+    defaults.write_text(json.dumps({"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}), "utf-8")
+    return os.pathsep.join(filter(None, [os.environ.get("JUPYTER_CONFIG_PATH"), str(defaults.parents[1])]))
 
 
 def _ready(process: Child, store: Store) -> LabServer:

@@ -5,7 +5,6 @@ Redraws one line in a terminal; elsewhere (a pipe, a log) writes a plain line no
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from typing import TextIO
@@ -30,22 +29,27 @@ class Follower:
         self._session_id = session_id
         self._out = out
         self._live = out.isatty()
-        # The plain lines' last moment, and how many models were completed then.
+        # The plain lines' last moment, how many models were completed then, and the newest line.
         self._written_at = -PLAIN_LINE_S
         self._completed = 0
+        self._line = ""
 
     def follow(self, training: Child) -> State | None:
         """Show progress until the training's process ends; return the last state, None where nothing was recorded."""
-        ended, state = False, None
+        # What another process has recorded before is not this one's progress.
+        before, ended, state = self._state(), False, None
         while not ended:
             ended = training.wait(REDRAW_S)
-            snapshot = self._store.snapshot(self._session_id)
-            state = None if snapshot is None else snapshot.state
-            if state is not None:
+            state = self._state()
+            if state is not None and (ended or state != before):
                 self._show(state, last=ended)
         if state is not None and state.status == "completed":
             self._write(f"{final_line(state)}\n")
         return state
+
+    def _state(self) -> State | None:
+        snapshot = self._store.snapshot(self._session_id)
+        return None if snapshot is None else snapshot.state
 
     def _show(self, state: State, *, last: bool) -> None:
         if self._live:
@@ -57,7 +61,9 @@ class Follower:
         now = time.monotonic()
         if last or completed > self._completed or now - self._written_at >= PLAIN_LINE_S:
             self._completed, self._written_at = completed, now
-            self._write(progress_line(state, unicode=_unicode(self._out)) + os.linesep)
+            before, self._line = self._line, progress_line(state, unicode=_unicode(self._out))
+            if self._line != before:
+                self._write(f"{self._line}\n")
 
     def _write(self, text: str) -> None:
         self._out.write(text)

@@ -1,4 +1,4 @@
-"""The demo as it runs: the store, the Jupyter server, the training, the terminal, in this order, and their end.
+"""The demo as it runs: the store, the Jupyter server, the notebook, the parts, in this order, and their end.
 
 The only place of the demo that wires; the command calls it.
 """
@@ -7,20 +7,26 @@ from __future__ import annotations
 
 import signal
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from forge_widgets.cli.demo.child import Child
 from forge_widgets.cli.demo.lab import LabServer, find_server, started_server
 from forge_widgets.cli.demo.notebook import demo_notebook, place_notebook
 from forge_widgets.cli.demo.page import opened_page
-from forge_widgets.cli.demo.progress import Follower
-from forge_widgets.cli.demo.training import training_command
+from forge_widgets.cli.demo.parts import Part, parts_of
+from forge_widgets.cli.demo.playing import PartFailed, Player
 from forge_widgets.errors import ForgeError, InvalidStoreURL
-from forge_widgets.stores import ENVIRONMENT, open_store
+from forge_widgets.stores import open_store
 from forge_widgets.stores.base import Store
+
+PAGE_OPENS_WITHIN_S = 10.0
+LOOK_S = 0.2
+PAUSE_S = 2.0
+"""Between two parts, so that the end of one is seen."""
 
 
 class Show:
@@ -28,7 +34,8 @@ class Show:
 
     def __init__(self, *, mode: str, store_url: str | None, port: int) -> None:
         self.mode = mode
-        self.session_id = time.strftime("demo-%Y%m%d-%H%M%S")
+        # What the ids of its sessions end in.
+        self.stamp = time.strftime("%Y%m%d-%H%M%S")
         self._store_url = store_url
         self._port = port
 
@@ -42,14 +49,17 @@ class Show:
                 raise InvalidStoreURL(store.url, "the demo trains in another process, which can't see this memory")
             folder = demo_folder()
             server, own = self._server(store, folder, ends)
-            path = place_notebook(server, demo_notebook(self.session_id, store.store_id))
-            url = f"{server.url}lab/tree/{path}"
-            print(f"Watch it here: {server.with_token(url)}", flush=True)
+            parts = parts_of(self.mode, self.stamp, folder)
+            url = server.with_token(place_notebook(server, demo_notebook(parts, store.store_id)))
+            print(f"Watch it here: {url}", flush=True)
             if browser:
-                ends.enter_context(opened_page(server.with_token(url), hidden_folder(folder)))
-            failed = self._train(store, folder)
+                ends.enter_context(opened_page(url, hidden_folder(folder)))
+                _wait_for_viewer(server, parts[0].session_id)
+            workplace = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="forge-demo-")))
+            player = Player(store, server, logs=hidden_folder(folder), workplace=workplace, out=sys.stdout)
+            failed = self._play(player, parts)
             if own is not None and not exit_when_done:
-                print("The server goes on until Ctrl-C.", flush=True)
+                print("\nThe server goes on until Ctrl-C.", flush=True)
                 _wait(own)
             return failed
 
@@ -61,19 +71,17 @@ class Show:
         print("Starting JupyterLab …", flush=True)
         return ends.enter_context(started_server(folder, hidden_folder(folder) / "jupyter.log", self._port, store))
 
-    def _train(self, store: Store, folder: Path) -> int:
-        command, snippet = training_command(self.mode, self.session_id, store.url, folder)
-        if snippet:
-            print(f"\n{snippet}\n")
-        with Child(
-            command, log=hidden_folder(folder) / "training.log", environment={ENVIRONMENT: store.url}
-        ) as training:
-            state = Follower(store, self.session_id, sys.stdout).follow(training)
-        if training.returncode == 0 and state is not None and state.status == "completed":
-            return 0
-        why = (state.error if state is not None else "") or training.tail() or "it said nothing"
-        print(f"forge-widgets: the training failed with exit code {training.returncode}: {why}", file=sys.stderr)
-        return 1
+    def _play(self, player: Player, parts: Sequence[Part]) -> int:
+        """Play the parts one after the other; where one fails, the others are left out."""
+        for number, part in enumerate(parts, 1):
+            try:
+                player.play(part, f"{number} of {len(parts)}" if len(parts) > 1 else "")
+            except (PartFailed, OSError) as error:
+                print(f"forge-widgets: {error}", file=sys.stderr)
+                return 1
+            if self.mode == "demo" and number < len(parts):
+                time.sleep(PAUSE_S)
+        return 0
 
 
 def demo_folder() -> Path:
@@ -106,6 +114,16 @@ def _interruptible() -> Iterator[None]:
 
 def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+def _wait_for_viewer(server: LabServer, session_id: str) -> None:
+    """Give the page the time that it takes to open: what is trained meanwhile would not be seen."""
+    deadline = time.monotonic() + PAGE_OPENS_WITHIN_S
+    while time.monotonic() < deadline:
+        with suppress(OSError):
+            if session_id in server.ask("forge/api/health")["sessions"]:
+                return
+        time.sleep(LOOK_S)
 
 
 def _wait(own: Child) -> None:

@@ -56,9 +56,9 @@ describe('what is shown of an output', () => {
 
 describe('an output', () => {
   it('names its session and the store that it is in', () => {
-    const metadata = { [SESSION_MIME]: { storeId: 'store-1' } };
-    expect(sessionOutput(model(LIVE, true, metadata))).toEqual({ sessionId: 's', storeId: 'store-1', chart: null });
-    expect(sessionOutput(model(LIVE))).toEqual({ sessionId: 's', storeId: '', chart: null });
+    const metadata = { [SESSION_MIME]: { storeId: 'store-1', follow: true } };
+    expect(sessionOutput(model(LIVE, true, metadata))).toEqual({ sessionId: 's', storeId: 'store-1', chart: null, followed: true });
+    expect(sessionOutput(model(LIVE))).toEqual({ sessionId: 's', storeId: '', chart: null, followed: false });
   });
 
   it('may be a chart of one metric', () => {
@@ -69,7 +69,7 @@ describe('an output', () => {
   });
 
   it('is another as soon as it shows anything else', () => {
-    const one = { sessionId: 's', storeId: 'a', chart: { metric: 'loss', logY: false } };
+    const one = { sessionId: 's', storeId: 'a', chart: { metric: 'loss', logY: false }, followed: false };
     expect(sameOutput(one, { ...one, chart: { ...one.chart } })).toBe(true);
     for (const other of [null, { ...one, sessionId: 't' }, { ...one, storeId: 'b' }, { ...one, chart: null }]) {
       expect(sameOutput(one, other)).toBe(false);

@@ -1,6 +1,6 @@
 // Where an output stands: in which notebook, with which kernel and renderers. Asked each time, since outputs move.
 import type { ISessionContext } from '@jupyterlab/apputils';
-import { CodeCell } from '@jupyterlab/cells';
+import { CodeCell, MarkdownCell } from '@jupyterlab/cells';
 import { NotebookPanel } from '@jupyterlab/notebook';
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { Widget } from '@lumino/widgets';
@@ -33,6 +33,16 @@ export function notebookOf(output: Widget): NotebookPanel | null {
 export function isFresh(output: Widget): boolean {
   const future = ancestor(output, CodeCell)?.outputArea.future;
   return future !== undefined && !future.isDisposed;
+}
+
+/** Let a notebook come to an output, its heading first; not while somebody writes in it. */
+export function bringIntoView(output: Widget): void {
+  const cells = notebookOf(output)?.content;
+  const cell = ancestor(output, CodeCell);
+  if (cells === undefined || cell === null || cells.mode === 'edit') return;
+  const index = cells.widgets.indexOf(cell);
+  const headed = cells.widgets[index - 1] instanceof MarkdownCell;
+  void cells.scrollToItem(headed ? index - 1 : index, 'start', 0);
 }
 
 function ancestor<T extends Widget>(widget: Widget, kind: abstract new (...parameters: never[]) => T): T | null {

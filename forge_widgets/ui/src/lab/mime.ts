@@ -4,7 +4,7 @@ import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 
 import { labAccess } from './access';
-import { hostOf } from './host';
+import { bringIntoView, hostOf } from './host';
 import { SESSION_MIME } from './output';
 import { SessionRenderer } from './renderer';
 import { OutputSaver } from './save';
@@ -37,6 +37,7 @@ export const mimePlugin: JupyterFrontEndPlugin<void> = {
             onShown: (output) => {
               saver.shown(output);
             },
+            onBegun: bringIntoView,
           }),
       },
       RANK,

@@ -17,6 +17,8 @@ export interface SessionOutput {
   readonly storeId: string;
   /** What a chart shows of it; null for the dashboard. */
   readonly chart: Shown | null;
+  /** Whether its notebook is to come to it when its training begins. */
+  readonly followed: boolean;
 }
 
 /** Return the session that an output names, and the view of it; null where it names none. A view that we don't know is the dashboard. */
@@ -26,7 +28,8 @@ export function sessionOutput(model: IRenderMime.IMimeModel): SessionOutput | nu
   if (sessionId === '') return null;
   const metric = text(data, 'metric') || 'loss';
   const chart = field(data, 'view') === 'chart' ? { metric, logY: field(data, 'logY') === true } : null;
-  return { sessionId, storeId: text(model.metadata[SESSION_MIME], 'storeId'), chart };
+  const about = model.metadata[SESSION_MIME];
+  return { sessionId, storeId: text(about, 'storeId'), chart, followed: field(about, 'follow') === true };
 }
 
 /** Say whether two outputs show the same. */

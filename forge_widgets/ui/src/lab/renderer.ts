@@ -21,6 +21,8 @@ export interface SessionRendererOptions {
   readonly host: (output: Widget) => OutputHost;
   /** Told once for each renderer that shows a session. */
   readonly onShown: (output: Widget) => void;
+  /** Told each time that the training of a followed session begins, or goes on. */
+  readonly onBegun: (output: Widget) => void;
 }
 
 /** The renderer of one output. Owns its stream; dispose closes it. */
@@ -30,6 +32,7 @@ export class SessionRenderer extends Panel implements IRenderMime.IRenderer {
   #session: SessionOutput | null = null;
   #stream: SessionStream | null = null;
   #channel: KernelChannel | null = null;
+  #status = '';
   #face: Face | null = null;
   #note: Widget | null = null;
 
@@ -85,6 +88,7 @@ export class SessionRenderer extends Panel implements IRenderMime.IRenderer {
     const stream = new SessionStream({ sessionId, server, comm, ...(storeId === '' ? {} : { storeId }) });
     stream.subscribe(() => {
       this.#choose();
+      this.#follow(stream.view.state.status);
     });
     stream.start();
     return stream;
@@ -94,6 +98,7 @@ export class SessionRenderer extends Panel implements IRenderMime.IRenderer {
     this.#stream?.close();
     this.#channel?.dispose();
     this.#stream = this.#channel = null;
+    this.#status = '';
     this.#face = null;
   }
 
@@ -102,6 +107,12 @@ export class SessionRenderer extends Panel implements IRenderMime.IRenderer {
     const { view } = this.#stream;
     const face = faceOf(view, this.#model, this.#channel === null && this.#options.host(this).kernelLives);
     void this.#show(face, noteOf(view));
+  }
+
+  #follow(status: string): void {
+    const begins = status === 'running' && this.#status !== 'running';
+    this.#status = status;
+    if (begins && this.#session?.followed === true) this.#options.onBegun(this);
   }
 
   async #show(face: Face, note: string): Promise<void> {
