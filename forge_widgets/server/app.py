@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -26,6 +27,8 @@ from forge_widgets.server.hub import Hub
 from forge_widgets.server.identity import Identity
 from forge_widgets.server.limits import Limits
 from forge_widgets.server.listing import Listing
+from forge_widgets.server.meter import Meter
+from forge_widgets.server.metrics_page import MetricsHandler
 from forge_widgets.server.page import PageHandler, StaticHandler
 from forge_widgets.server.polling import EventsHandler
 from forge_widgets.server.pool import StorePool
@@ -65,6 +68,11 @@ class Route(Struct, frozen=True):
     # What Jupyter's authorizer is asked about.
     resource: str
 
+    @property
+    def path(self) -> str:
+        """The pattern as people read it: ``/api/progress/{session_id}``."""
+        return re.sub(r"\(\?P<(\w+)>[^)]*\)", r"{\1}", self.pattern).removesuffix("/?")
+
 
 # An empty one is a session id too, and a wrong one: 400 as any other.
 _ID = "(?P<session_id>[^/]*)"
@@ -86,6 +94,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/api/store/summaries", SummariesHandler, "forge_widgets:sessions"),
     Route("/ws/?", SocketHandler, "forge_widgets:progress"),
     Route(f"/ws/{_ID}", SocketHandler, "forge_widgets:progress"),
+    Route("/metrics", MetricsHandler, "forge_widgets:metrics"),
     Route("/static/(?P<path>.+)", StaticHandler, "forge_widgets:static"),
     Route(DESCRIPTION, DescriptionHandler, "forge_widgets:page"),
     Route("/", PageHandler, "forge_widgets:page"),
@@ -117,7 +126,8 @@ def open_context(
     limits = limits or Limits()
     log = log or logging.getLogger("forge_widgets.server")
     opened = open_store(store)
-    pool = StorePool(limits.store_threads)
+    meter = Meter()
+    pool = StorePool(limits.store_threads, meter)
     producer = Producer(id=f"http-{secrets.token_hex(8)}", bare=True, pid=os.getpid(), host=this_host())
     reading = Reading(
         store=opened,
@@ -134,6 +144,7 @@ def open_context(
         hub=hub,
         listing=listing,
         limits=limits,
+        meter=meter,
         rates=PublishRates(limits),
         admission=Admission(opened, pool, listing, limits.max_sessions),
         upkeep=_upkeep(opened, limits, hub, clock, log),

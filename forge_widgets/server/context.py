@@ -16,6 +16,7 @@ from forge_widgets.server.hub import Hub
 from forge_widgets.server.identity import Identity
 from forge_widgets.server.limits import Limits
 from forge_widgets.server.listing import Listing
+from forge_widgets.server.meter import Meter
 from forge_widgets.server.pool import StorePool
 from forge_widgets.server.rates import PublishRates
 from forge_widgets.server.upkeep import Upkeep
@@ -31,6 +32,7 @@ class ServerContext(Struct, frozen=True, kw_only=True):
     hub: Hub
     listing: Listing
     limits: Limits
+    meter: Meter
     rates: PublishRates
     admission: Admission
     # None where the store has no quota, or keeps nothing on this machine's disk.

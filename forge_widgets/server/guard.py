@@ -159,7 +159,7 @@ class StandaloneNothing(StandaloneBase):
 def guarded(route: Route) -> type[RequestHandler]:
     """Return the route's handler behind this mount's checks."""
     handler = route.handler
-    namespace: dict[str, Any] = {}
+    namespace: dict[str, Any] = {"route": route.path}
     base: type[StandaloneBase] = StandaloneBase
     if issubclass(handler, WebSocketHandler):
         namespace["check_origin"] = StandaloneBase.check_origin

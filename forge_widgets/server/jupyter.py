@@ -46,7 +46,7 @@ class JupyterSocket(JupyterHandler):
 def guarded(route: Route) -> type[web.RequestHandler]:
     """Return the route's handler with every verb authenticated (outermost) and authorized."""
     handler = route.handler
-    namespace: dict[str, Any] = {"auth_resource": route.resource}
+    namespace: dict[str, Any] = {"auth_resource": route.resource, "route": route.path}
     is_socket = issubclass(handler, WebSocketHandler)
     for verb in VERBS:
         method = getattr(handler, verb)

@@ -70,6 +70,7 @@ class PacedSocket(ForgeHandler, WebSocketHandler):
         encoded = message if isinstance(message, bytes) else encode(message)
         try:
             written = self.write_message(encoded, binary)
+            self.context.meter.traffic.count("websocket", len(encoded))
             mark = self.link.sent(len(encoded), time.monotonic())
             try:
                 if mark is not None:

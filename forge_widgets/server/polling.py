@@ -88,12 +88,16 @@ class EventsHandler(ForgeHandler):
         self.set_header("Cache-Control", "no-store")
         self.add_header("Vary", "Accept-Encoding")
         if sent is None or len(frame) < MIN_BYTES or not self._takes_gzip():
-            self.finish(before + frame + after)
+            self._finish_counted(before + frame + after)
             return
         packed = await sent.packed(self.context.pool)
         if not self._client_gone:
             self.set_header("Content-Encoding", "gzip")
-            self.finish(gzip_envelope(before, frame, packed.blocks, after))
+            self._finish_counted(gzip_envelope(before, frame, packed.blocks, after))
+
+    def _finish_counted(self, body: bytes) -> None:
+        self.context.meter.traffic.count("http", len(body))
+        self.finish(body)
 
     def _takes_gzip(self) -> bool:
         offered = self.request.headers.get("Accept-Encoding", "").lower().replace(" ", "").split(",")

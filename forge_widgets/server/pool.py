@@ -10,18 +10,26 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from forge_widgets.errors import StoreDamaged, StoreUnavailable
+from forge_widgets.server.meter import Meter
+
 Result = TypeVar("Result")
 
 
 class StorePool:
     """A bounded pool of threads for blocking calls."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, meter: Meter) -> None:
+        self._meter = meter
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="forge-store")
 
     async def run(self, call: Callable[[], Result]) -> Result:
         """Run a blocking call in one of the threads and return its result, or raise what it raised."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+        except (StoreUnavailable, StoreDamaged) as error:
+            self._meter.store_failed(error)
+            raise
 
     def close(self) -> None:
         """Let running calls end, drop those that wait, and end the threads."""

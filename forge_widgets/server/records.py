@@ -58,6 +58,7 @@ class RecordsHandler(BodyHandler):
         context.rates.let_in(client_of(self), count, steps=steps)
         async with context.admission.turn(session_id):
             receipt = await context.pool.run(lambda: context.store.append(session_id, batch))
+        context.meter.recorded(count, receipt.repeated)
         context.listing.forget()
         context.hub.nudge(session_id)
         self.write_json(to_builtins(receipt))

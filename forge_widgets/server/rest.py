@@ -19,6 +19,7 @@ from forge_widgets.server.handlers import BodyHandler, ForgeHandler, count_argum
 from forge_widgets.server.listing import list_entry
 from forge_widgets.server.rates import client_of
 from forge_widgets.server.update import Update, body_of, parse_error, parse_update
+from forge_widgets.stores import Receipt
 
 _ACTIVE = ("running", "paused")
 
@@ -65,13 +66,14 @@ class RecordingHandler(BodyHandler):
         context = self.context
         context.rates.let_in(client_of(self), 1, steps=update.event_type == "step_update")
 
-        def append() -> None:
+        def append() -> Receipt:
             snapshot = context.store.snapshot(session_id)
             body = body_of(update, State() if snapshot is None else snapshot.state, context.clock())
-            context.store.append(session_id, Batch(producer=context.producer, sequence=0, bodies=[body]))
+            return context.store.append(session_id, Batch(producer=context.producer, sequence=0, bodies=[body]))
 
         async with context.admission.turn(session_id):
-            await context.pool.run(append)
+            receipt = await context.pool.run(append)
+        context.meter.recorded(1, receipt.repeated)
         context.listing.forget()
         context.hub.nudge(session_id)
 

@@ -61,6 +61,7 @@ class SocketHandler(PacedSocket):
         """Greet, and follow the session of the path."""
         most = self.context.limits.max_connections
         if most is not None and len(self.context.hub.connections) >= most:
+            self.context.meter.refused_connection()
             self.close(CROWDED, "too many connections are open; come back later")
             return
         self.context.hub.connections.add(self)
