@@ -47,14 +47,15 @@ function kindOf({ connection, loaded, lost, status }: Progress): MarkKind {
   return lost && (status === 'running' || status === 'paused') ? 'lost' : status;
 }
 
-/** Say where the training stands: "step 450 of 1,000"; "" before anything is recorded. */
+/** Say where the training stands: "model 2 of 3 · step 450 of 1,000"; "" before anything is recorded. */
 function placeWords({ metrics }: Progress): string {
-  if (metrics === null || metrics.currentStep === null) return '';
-  const total = metrics.totalSteps === null ? '' : ` of ${formatCount(metrics.totalSteps)}`;
-  const model = metrics.currentModel === null || metrics.totalModels === null || metrics.totalModels < 2
-    ? ''
-    : `model ${formatCount(metrics.currentModel)} of ${formatCount(metrics.totalModels)} · `;
-  return `${model}step ${formatCount(metrics.currentStep)}${total}`;
+  if (metrics === null) return '';
+  const { currentStep, totalSteps, currentModel, totalModels } = metrics;
+  const several = totalModels !== null && totalModels > 1;
+  const model = several && currentModel !== null ? [`model ${formatCount(currentModel)} of ${formatCount(totalModels)}`] : [];
+  const total = totalSteps === null ? '' : ` of ${formatCount(totalSteps)}`;
+  const step = currentStep === null ? [] : [`step ${formatCount(currentStep)}${total}`];
+  return [...model, ...step].join(' · ');
 }
 
 function connectionWords({ transport, reason, since }: ProgressConnection): string {

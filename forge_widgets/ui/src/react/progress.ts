@@ -38,24 +38,22 @@ export class ProgressTeller {
   /** Return what is known by a view, at a moment in milliseconds since the epoch. */
   tell(view: SessionView, now: number): Progress {
     const before = this.#progress;
-    const { status, error, lost, attempt } = view.state;
-    const { metrics, nonfinite } = attempt === 0 ? before : this.#metricsOf(view.state.metrics);
     const connection = connectionOf(view, before.connection, now);
-    const after: Progress = {
-      metrics,
-      nonfinite,
-      status: attempt === 0 ? before.status : status,
-      error: status === 'error' ? error : null,
-      connection,
-      loaded: view.loaded,
-      lost,
-    };
+    // Nothing is recorded, or nothing of it is known yet: what was shown stays.
+    const told = view.state.attempt === 0 ? before : this.#stateOf(view);
+    const after: Progress = { ...told, connection, loaded: view.loaded };
     this.#progress = isSame(before, after) ? before : after;
     return this.#progress;
   }
 
+  #stateOf({ state }: SessionView): Omit<Progress, 'connection' | 'loaded'> {
+    const { status, error, lost } = state;
+    return { ...this.#metricsOf(state.metrics), status, error: status === 'error' ? error : null, lost };
+  }
+
   #metricsOf(source: Metrics): Pick<Progress, 'metrics' | 'nonfinite'> {
-    if (source === this.#source) return this.#progress;
+    const { metrics, nonfinite } = this.#progress;
+    if (source === this.#source) return { metrics, nonfinite };
     this.#source = source;
     const values = [...METRIC_DEFAULTS, ...[...source].map(([name, [value]]) => [name, value] as const)];
     return { metrics: finiteOf(values) as ProgressMetrics, nonfinite: nonfiniteOf(values) };
