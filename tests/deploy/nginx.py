@@ -58,7 +58,18 @@ class Certificate:
         self.certificate = folder / "certificate.pem"
         self.key = folder / "key.pem"
         names = "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:forge.example.org"
-        command = [program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=forge"]
+        command = [
+            program("openssl"),
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=forge",
+        ]
         files = ["-keyout", os.fspath(self.key), "-out", os.fspath(self.certificate)]
         subprocess.run([*command, "-addext", names, *files], check=True, capture_output=True, timeout=60)
         self.key.chmod(0o644)  # of nobody else's worth, and nginx runs as another user here

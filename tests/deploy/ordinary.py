@@ -42,8 +42,8 @@ def user_of_this_clone() -> pwd.struct_passwd:
     """Return the ordinary user; who runs the tests, where the ordinary user can't read this clone (root's home, say)."""
     user = ordinary_user()
     command = [*as_user(user), sys.executable, "-c", "import forge_widgets.cli"]
-    can = subprocess.run(command, capture_output=True, timeout=60, env=bare_environment(), cwd="/").returncode == 0
-    return user if can else pwd.getpwuid(os.getuid())
+    tried = subprocess.run(command, check=False, capture_output=True, timeout=60, env=bare_environment(), cwd="/")
+    return user if tried.returncode == 0 else pwd.getpwuid(os.getuid())
 
 
 def bare_environment(**more: str) -> dict[str, str]:

@@ -20,7 +20,7 @@ AUTHORIZATION = {"Authorization": f"token {TOKEN}"}
 
 
 def answers(url: str) -> bool:
-    """Say whether a server says of itself that it is healthy."""
+    """Say whether the server below a URL says of itself that it is healthy."""
     try:
         answer = requests.get(f"{url}/api/health", headers=AUTHORIZATION, timeout=5)
     except requests.RequestException:
@@ -33,8 +33,9 @@ class Serving:
 
     def __init__(self, store: Path, options: tuple[str, ...]) -> None:
         self.port = free_ports(1)[0]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._command = [sys.executable, "-m", "forge_widgets.cli", "serve", "--port", str(self.port), "--token", TOKEN, *options]
+        base = options[options.index("--base-url") + 1] if "--base-url" in options else "/"
+        self.url = f"http://127.0.0.1:{self.port}{base.rstrip('/')}"
+        self._command = [sys.executable, "-m", "forge_widgets.cli", "serve", "--port", str(self.port), *options]
         self._environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
@@ -68,7 +69,7 @@ def serving(store: Path, *options: str) -> Iterator[Serving]:
     server = Serving(store, options)
     try:
         server.start()
-        until(lambda: answers(server.url) or "--base-url" in options, "health")
+        until(lambda: answers(server.url), "health")
         yield server
     finally:
         server.end()

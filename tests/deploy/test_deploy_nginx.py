@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
 from websockets.sync.client import ClientConnection, connect
 
 from tests.deploy.nginx import Certificate, Nginx, nginx
@@ -23,11 +24,13 @@ from tests.faults.house import TOKEN, House
 from tests.faults.process import until
 from tests.faults.viewer import Viewer
 
+BEHIND = ("--trust-proxy", "127.0.0.1")
+
 
 @pytest.fixture(scope="module")
 def servers(store: House) -> Iterator[tuple[Serving, Serving]]:
     """Two servers of one store."""
-    with serving(store.folder) as one, serving(store.folder) as other:
+    with serving(store.folder, *BEHIND) as one, serving(store.folder, *BEHIND) as other:
         yield one, other
 
 
@@ -44,10 +47,8 @@ def watch(front: Nginx, session_id: str, **options: str) -> Viewer:
     return viewer
 
 
-def naive(front: Nginx, path: str, **options: object) -> ClientConnection:
-    return connect(
-        f"{front.url.replace('http', 'ws', 1)}{path}", additional_headers=AUTHORIZATION, proxy=None, **options
-    )
+def naive(front: Nginx, path: str) -> ClientConnection:
+    return connect(f"{front.url.replace('http', 'ws', 1)}{path}", additional_headers=AUTHORIZATION, proxy=None)
 
 
 def test_a_person_is_led_to_https_and_offered_http_2(front: Nginx) -> None:
@@ -83,13 +84,11 @@ def test_viewers_move_between_two_servers_and_over_restarts_without_gap_or_repea
     assert {f"127.0.0.1:{server.port}" for server in servers} <= set(asked), asked
 
 
-def test_a_naive_client_gets_what_the_contract_says_and_native_pings(front: Nginx) -> None:
-    socket_log = logging.Logger("naive", logging.DEBUG)
-    heard: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
-    socket_log.addHandler(handler)
-    with naive(front, "/ws/posted", logger=socket_log) as viewer:
+def test_a_naive_client_gets_what_the_contract_says_and_native_pings(
+    front: Nginx, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "websockets.client")
+    with naive(front, "/ws/posted") as viewer:
         assert json.loads(viewer.recv(timeout=10))["type"] == "session_joined"
         update = {"eventType": "step_update", "metrics": {"loss": 1.5, "currentStep": 7}}
         answer = requests.post(
@@ -100,15 +99,17 @@ def test_a_naive_client_gets_what_the_contract_says_and_native_pings(front: Ngin
         assert (said["type"], said["metrics"]["loss"], said["metrics"]["currentStep"]) == ("progress_update", 1.5, 7)
         viewer.send(json.dumps({"type": "ping"}))
         assert json.loads(viewer.recv(timeout=10))["type"] == "pong"
-    assert any(line.startswith("< PING") for line in heard), heard
+    assert any(message.startswith("< PING") for message in caplog.messages), caplog.messages
 
 
 def test_a_poll_waits_at_the_proxy_as_at_the_server(front: Nginx) -> None:
     def post(loss: float) -> None:
         update = {"metrics": {"loss": loss}}
-        assert requests.post(f"{front.url}/api/progress/waits/update", json=update, headers=AUTHORIZATION, timeout=10).ok
+        assert requests.post(
+            f"{front.url}/api/progress/waits/update", json=update, headers=AUTHORIZATION, timeout=10
+        ).ok
 
-    def poll(**query: object) -> Any:
+    def poll(**query: str | float) -> Any:
         return requests.get(
             f"{front.url}/api/sessions/waits/events", params={"protocol": 1, **query}, headers=AUTHORIZATION, timeout=30
         ).json()
@@ -138,7 +139,7 @@ def test_what_comes_is_compressed_once_and_only_for_who_takes_it(front: Nginx, p
             body = answer.raw.read(decode_content=False)
         plain = gzip.decompress(body) if taken == "gzip" else body
         assert len(plain) > 1_000
-        assert plain[:1] in b"{(/vicl\"", plain[:40]
+        assert plain[:1] in b'{(/vicl"', plain[:40]
 
 
 def test_the_server_says_itself_what_is_too_large_and_nginx_keeps_much_more_away(front: Nginx) -> None:
@@ -163,3 +164,36 @@ def test_a_token_in_an_address_is_in_no_access_log(front: Nginx) -> None:
     until(lambda: '"GET /api/sessions HTTP/1.1"' in front.accesses(), "line in the access log")
     assert TOKEN not in front.accesses()
     assert "said-here" not in front.accesses()
+
+
+class From(HTTPAdapter):
+    """Sends from another address of the loopback: another client, as far as a server can see."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options, source_address=(self._address, 0))
+
+
+def test_each_client_behind_the_proxy_has_its_own_rate_and_none_can_pretend_to_be_another(
+    certificate: Certificate, store: House
+) -> None:
+    # Two requests, a third on credit, and no more for long.
+    limits = ("--limit", "publish_requests_per_s=0.1", "--limit", "publish_burst_s=20")
+    with serving(store.folder, *BEHIND, *limits) as server, nginx(certificate, server.port) as front:
+
+        def statuses(url: str, address: str, said: str) -> list[int]:
+            headers = {**AUTHORIZATION, "X-Forwarded-For": said}
+            with requests.Session() as session:
+                session.mount(url, From(address))
+                path = f"{url}/api/progress/rated/update"
+                return [session.post(path, json={}, headers=headers, timeout=10).status_code for _ in range(4)]
+
+        assert statuses(front.url, "127.0.0.2", "192.0.2.1") == [200, 200, 200, 429]
+        assert statuses(front.url, "127.0.0.3", "192.0.2.1") == [200, 200, 200, 429]
+        assert statuses(front.url, "127.0.0.2", "192.0.2.2") == [429, 429, 429, 429]
+        # Beside the proxy, from a peer that is none.
+        assert statuses(server.url, "127.0.0.4", "192.0.2.1") == [200, 200, 200, 429]
+        assert statuses(server.url, "127.0.0.4", "192.0.2.2") == [429, 429, 429, 429]
