@@ -5,6 +5,7 @@ Mounted like every other route, so behind the mount's authentication.
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from forge_widgets.server.context import ServerContext
 from forge_widgets.server.handlers import ForgeHandler
 
 PAGE = Path(__file__).with_name("page.html")
+REFUSED = Path(__file__).with_name("refused.html")
 STATIC = Path(__file__).parents[1] / "static"
 
 # Scripts and connections of our own server alone; Plotly writes its styles into the page.
@@ -21,6 +23,13 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
+
+# No script and no connection; its one form leads back to the page.
+_REFUSED_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'self'"
+)
+_KEPT = "<!-- kept -->"
 
 
 class PageHandler(ForgeHandler):
@@ -37,6 +46,22 @@ class PageHandler(ForgeHandler):
         self.set_header("Content-Security-Policy", _POLICY)
         self.set_header("Cache-Control", "no-cache")
         self.finish(PAGE.read_bytes())
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Tell a person who is not let in what to do; programs are told as by every other route."""
+        if status_code != 403 or "text/html" not in self.request.headers.get("Accept", ""):
+            super().write_error(status_code, **kwargs)
+            return
+        self.set_status(403)
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        self.set_header("Content-Security-Policy", _REFUSED_POLICY)
+        self.set_header("Cache-Control", "no-store")
+        self.finish(REFUSED.read_text("utf-8").replace(_KEPT, self._kept_fields()))
+
+    def _kept_fields(self) -> str:
+        """Return the form's fields for what else the address says, so that a link to a session leads there after all."""
+        asked = self.request.query_arguments.get("session", [b""])[0].decode(errors="replace")
+        return f'<input type="hidden" name="session" value="{html.escape(asked)}" />' if asked else ""
 
 
 class StaticHandler(ForgeHandler, StaticFileHandler):

@@ -1,6 +1,6 @@
 // A chart of one metric: a line for each model over its own steps, raw behind smoothed. Draws what it is given;
 // must never ask for data itself. Called by the dashboard.
-import { useId, useMemo, useState, type JSX, type PointerEvent } from 'react';
+import { useId, useMemo, useState, type JSX, type KeyboardEvent, type PointerEvent } from 'react';
 
 import { axisOf, shareOf, ticksOf, valueAt, type Axis, type Tick } from './axis';
 import { BOX, nearest, pathOf, smoothed, SMOOTHING, type Curve } from './curve';
@@ -10,6 +10,8 @@ import { formatCount, formatNumber } from '../stream/numbers';
 
 const Y_TICKS = 5;
 const X_TICKS = 5;
+/** How far an arrow key moves the read-out, as a share of the axis. */
+const KEY_SHARE = 0.02;
 
 export interface CurveChartProps {
   /** The metric that is shown, and those that may be. */
@@ -118,7 +120,15 @@ function Plot({ metric, drawn, x, y, smooth }: PlotProps): JSX.Element {
   const [pointed, setPointed] = useState<number | null>(null);
   const point = (event: PointerEvent<HTMLElement>): void => {
     const box = event.currentTarget.getBoundingClientRect();
-    setPointed(box.width > 0 ? Math.min(1, Math.max(0, (event.clientX - box.left) / box.width)) : null);
+    setPointed(box.width > 0 ? within((event.clientX - box.left) / box.width) : null);
+  };
+  const leave = (): void => {
+    setPointed(null);
+  };
+  const move = ({ key }: KeyboardEvent): void => {
+    const by = key === 'ArrowLeft' ? -KEY_SHARE : key === 'ArrowRight' ? KEY_SHARE : 0;
+    if (by !== 0) setPointed(within((pointed ?? 0.5) + by));
+    else if (key === 'Escape') leave();
   };
   const rows = ticksOf(y, Y_TICKS);
   const columns = ticksOf(x, X_TICKS);
@@ -127,10 +137,17 @@ function Plot({ metric, drawn, x, y, smooth }: PlotProps): JSX.Element {
       <YLabels axis={y} ticks={rows} />
       <div
         className="forge-plot-area"
+        tabIndex={0}
+        role="group"
+        aria-label={`${metricLabel(metric)}, read by the arrow keys`}
+        onKeyDown={move}
+        onBlur={leave}
         onPointerMove={point}
         onPointerDown={point}
-        onPointerLeave={() => {
-          setPointed(null);
+        onPointerCancel={leave}
+        onPointerLeave={(event) => {
+          // A finger that is lifted leaves the values to be read.
+          if (event.pointerType !== 'touch') leave();
         }}
       >
         <svg
@@ -161,6 +178,10 @@ function Plot({ metric, drawn, x, y, smooth }: PlotProps): JSX.Element {
       <XLabels axis={x} ticks={columns} />
     </div>
   );
+}
+
+function within(share: number): number {
+  return Math.min(1, Math.max(0, share));
 }
 
 function YLabels({ axis, ticks }: { readonly axis: Axis; readonly ticks: readonly Tick[] }): JSX.Element {

@@ -8,15 +8,15 @@ import { Notice } from './Notice';
 import type { SessionsPoll, SessionSummary } from './sessions';
 import { SparkLine } from './SparkLine';
 import { StatusMark, type MarkKind } from './StatusMark';
-import { useNow } from './usesession';
-import { agoWords, sentence } from './words';
+import { useNow, useVisible } from './usesession';
+import { agoWords, clockWords, sentence } from './words';
 
 const RECENT_S = 24 * 3600;
 const COPIED_MS = 2000;
 
 const EXAMPLE = `import forge_widgets as forge
 with forge.run("my-training") as run:
-    for step in range(1000): run.log(step=step, loss=1 / (step + 1))`;
+    for i in range(1000): run.log(loss=1/(i+1))`;
 
 export interface SessionListProps {
   readonly poll: SessionsPoll;
@@ -29,14 +29,16 @@ export interface SessionListProps {
 
 /** Show the sessions of a server. */
 export function SessionList({ poll, onOpen, selected = null, onDemo }: SessionListProps): JSX.Element {
-  const { sessions, loaded, problem } = useSyncExternalStore(poll.subscribe, poll.view);
-  const now = useNow(true) / 1000;
+  const { sessions, loaded, problem, problemSince } = useSyncExternalStore(poll.subscribe, poll.view);
+  const [ref, visible] = useVisible();
+  const now = useNow(visible) / 1000;
   const groups = grouped(sessions, now);
   return (
-    <nav className="forge-root forge-list" aria-label="Training sessions">
+    <nav className="forge-root forge-list" aria-label="Training sessions" ref={ref}>
       {problem !== '' && (
         <Notice tone="warn">
-          <strong>The list can’t be read.</strong> {sentence(problem)} Trying again.
+          <strong>{loaded ? `Offline since ${clockWords(problemSince)}, showing what is known.` : 'The list can’t be read.'}</strong>{' '}
+          {sentence(problem)} Trying again.
         </Notice>
       )}
       {!loaded && problem === '' && <p className="forge-empty forge-muted">Looking for sessions…</p>}

@@ -30,6 +30,8 @@ export interface SessionsView {
   readonly loaded: boolean;
   /** Why there is no newer list; "" while all is well. */
   readonly problem: string;
+  /** Since when, in milliseconds since the epoch by the local clock. */
+  readonly problemSince: number;
 }
 
 const SPARK_VALUES = 40;
@@ -40,7 +42,7 @@ const PATIENCE_MS = 10_000;
 export class SessionsPoll {
   readonly #server: ServerAccess;
   readonly #listeners = new Set<() => void>();
-  #view: SessionsView = { sessions: [], loaded: false, problem: '' };
+  #view: SessionsView = { sessions: [], loaded: false, problem: '', problemSince: 0 };
   #text = '';
   #timer: ReturnType<typeof setTimeout> | null = null;
   #asking: AbortController | null = null;
@@ -82,11 +84,11 @@ export class SessionsPoll {
     }, PATIENCE_MS);
     try {
       const response = await this.#server.request('api/sessions', { signal: asking.signal });
-      if (!response.ok) throw new Error(`the server answered ${response.status}`);
+      if (!response.ok) throw new Error(answerWords(response.status));
       this.#take(await response.text());
     } catch (error) {
       // A stopped list has nobody to tell; anything else is said and tried again.
-      if (this.#asking === asking) this.#say({ ...this.#view, problem: reasonOf(error) });
+      if (this.#asking === asking) this.#fail(reasonOf(error));
     } finally {
       clearTimeout(patience);
     }
@@ -103,7 +105,12 @@ export class SessionsPoll {
     this.#text = text;
     const losses = new Map(this.#view.sessions.map((session) => [session.sessionId, session.losses]));
     const sessions = parseSessions(JSON.parse(text)).map((session) => withLosses(session, losses.get(session.sessionId)));
-    this.#say({ sessions, loaded: true, problem: '' });
+    this.#say({ sessions, loaded: true, problem: '', problemSince: 0 });
+  }
+
+  #fail(problem: string): void {
+    const known = this.#view;
+    if (problem !== known.problem) this.#say({ ...known, problem, problemSince: known.problemSince || Date.now() });
   }
 
   #say(view: SessionsView): void {
@@ -153,6 +160,11 @@ function numbersOf(metrics: Readonly<Record<string, unknown>>): Record<string, n
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function answerWords(status: number): string {
+  if (status === 401 || status === 403) return `the server doesn’t let us in (${status}): open the address that it printed`;
+  return `the server answered ${status}`;
 }
 
 function reasonOf(error: unknown): string {

@@ -24,10 +24,11 @@ export function useSession(stream: SessionSource, visible = true): SessionView {
   return useSyncExternalStore(subscribe, view);
 }
 
-/** Say whether an element is on screen. Hand the first to `ref`; without IntersectionObserver it always is. */
+/** Say whether an element can be seen: it is on screen, and its page shown. Hand the first to `ref`; without IntersectionObserver it is always on screen. */
 export function useVisible(): readonly [(element: Element | null) => void, boolean] {
   const [element, setElement] = useState<Element | null>(null);
   const [visible, setVisible] = useState(true);
+  const shown = useSyncExternalStore(followVisibility, isPageShown);
   useEffect(() => {
     if (element === null || typeof IntersectionObserver === 'undefined') return undefined;
     const observer = new IntersectionObserver((entries) => {
@@ -38,20 +39,35 @@ export function useVisible(): readonly [(element: Element | null) => void, boole
       observer.disconnect();
     };
   }, [element]);
-  return [setElement, visible];
+  return [setElement, visible && shown];
 }
 
-/** Return the time in milliseconds since the epoch, anew every second while `ticking`. */
+function followVisibility(listener: () => void): () => void {
+  document.addEventListener('visibilitychange', listener);
+  return () => {
+    document.removeEventListener('visibilitychange', listener);
+  };
+}
+
+function isPageShown(): boolean {
+  return !document.hidden;
+}
+
+/** Return the time in milliseconds since the epoch, in whole seconds, anew every second while `ticking`. */
 export function useNow(ticking: boolean): number {
-  const [now, setNow] = useState(() => Date.now());
-  useEffect(() => {
-    if (!ticking) return undefined;
-    const timer = setInterval(() => {
-      setNow(Date.now());
-    }, 1000);
-    return () => {
-      clearInterval(timer);
-    };
-  }, [ticking]);
-  return now;
+  const subscribe = useCallback(
+    (listener: () => void) => {
+      if (!ticking) return () => undefined;
+      const timer = setInterval(listener, 1000);
+      return () => {
+        clearInterval(timer);
+      };
+    },
+    [ticking],
+  );
+  return useSyncExternalStore(subscribe, thisSecond);
+}
+
+function thisSecond(): number {
+  return Math.floor(Date.now() / 1000) * 1000;
 }

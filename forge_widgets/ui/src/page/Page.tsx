@@ -1,10 +1,12 @@
 // The stand-alone page as people see it: sessions at the side, one of them in the middle; on a phone one after the other.
-import { useCallback, useEffect, useMemo, useSyncExternalStore, type JSX } from 'react';
+import { useEffect, useLayoutEffect, useMemo, useRef, useSyncExternalStore, type JSX } from 'react';
 
 import { Dashboard } from '../components/Dashboard';
 import { SessionList } from '../components/SessionList';
 import type { SessionsPoll } from '../components/sessions';
 import { SessionStream, type ServerAccess } from '../stream';
+import { followAddress, leaveSession, namedSession, openSession } from './address';
+import { followPage, isPageShown, isWide } from './screen';
 
 export interface PageProps {
   readonly server: ServerAccess;
@@ -14,13 +16,10 @@ export interface PageProps {
 /** Show the list of sessions and the one that the address names. */
 export function Page({ server, poll }: PageProps): JSX.Element {
   const session = useSyncExternalStore(followAddress, namedSession);
-  const open = useCallback((sessionId: string | null) => {
-    const url = new URL(location.href);
-    if (sessionId === null) url.searchParams.delete('session');
-    else url.searchParams.set('session', sessionId);
-    history.pushState(null, '', url);
-    window.dispatchEvent(new PopStateEvent('popstate'));
-  }, []);
+  const wide = useSyncExternalStore(followPage, isWide);
+  usePolling(poll, session === null || wide);
+  const mainRef = useReturn(session);
+  const { sessions, loaded } = useSyncExternalStore(poll.subscribe, poll.view);
   useEffect(() => {
     document.title = session === null ? 'Training sessions' : `${session} · training`;
   }, [session]);
@@ -28,22 +27,18 @@ export function Page({ server, poll }: PageProps): JSX.Element {
     <div className={session === null ? 'forge-page' : 'forge-page forge-page-open'}>
       <aside className="forge-page-list">
         <h1>Training sessions</h1>
-        <SessionList poll={poll} onOpen={open} selected={session} />
+        <SessionList poll={poll} onOpen={openSession} selected={session} />
       </aside>
-      <section className="forge-page-main" aria-label="Session">
+      <section className="forge-page-main" aria-label="Session" tabIndex={-1} ref={mainRef}>
         {session === null ? (
-          <p className="forge-page-hint">Choose a session to see it live.</p>
+          loaded && sessions.length > 0 && <p className="forge-page-hint">Choose a session to see it live.</p>
         ) : (
           <>
-            <button
-              type="button"
-              className="forge-page-back"
-              onClick={() => {
-                open(null);
-              }}
-            >
-              ‹ All sessions
-            </button>
+            <div className="forge-page-back">
+              <button type="button" onClick={leaveSession}>
+                ‹ All sessions
+              </button>
+            </div>
             <Session key={session} sessionId={session} server={server} />
           </>
         )}
@@ -55,21 +50,67 @@ export function Page({ server, poll }: PageProps): JSX.Element {
 function Session({ sessionId, server }: { readonly sessionId: string; readonly server: ServerAccess }): JSX.Element {
   const stream = useMemo(() => new SessionStream({ sessionId, server }), [sessionId, server]);
   useEffect(() => {
-    stream.start();
-    return () => {
+    const start = (): void => {
+      stream.start();
+    };
+    const close = (): void => {
       stream.close();
+    };
+    start();
+    // A page with an open socket is not kept for the way back; one without goes on from its cursor.
+    window.addEventListener('pagehide', close);
+    window.addEventListener('pageshow', start);
+    return () => {
+      window.removeEventListener('pagehide', close);
+      window.removeEventListener('pageshow', start);
+      close();
     };
   }, [stream]);
   return <Dashboard stream={stream} />;
 }
 
-function followAddress(listener: () => void): () => void {
-  window.addEventListener('popstate', listener);
-  return () => {
-    window.removeEventListener('popstate', listener);
-  };
+/** Ask for the list while somebody sees it: not in a tab behind another, nor on a phone that shows a session. */
+function usePolling(poll: SessionsPoll, listed: boolean): void {
+  const shown = useSyncExternalStore(followPage, isPageShown);
+  useEffect(() => {
+    if (!listed || !shown) return undefined;
+    poll.start();
+    return () => {
+      poll.stop();
+    };
+  }, [poll, listed, shown]);
 }
 
-function namedSession(): string | null {
-  return new URL(location.href).searchParams.get('session');
+/** Begin a session at its top, and come back to the list where one left it; the ref is for where a session stands. */
+function useReturn(session: string | null): { readonly current: HTMLElement | null } {
+  const mainRef = useRef<HTMLElement | null>(null);
+  const listRef = useRef<{ readonly top: number; readonly focused: Element | null }>({ top: 0, focused: null });
+  const openRef = useRef(session);
+  useLayoutEffect(() => {
+    const before = openRef.current;
+    openRef.current = session;
+    if (session !== null) {
+      if (before === session) return undefined;
+      window.scrollTo(0, 0);
+      // On a phone the row that was touched has gone.
+      if (before === null && !isWide()) mainRef.current?.focus({ preventScroll: true });
+      return undefined;
+    }
+    const { top, focused } = listRef.current;
+    window.scrollTo(0, top);
+    if (before !== null && focused instanceof HTMLElement) focused.focus({ preventScroll: true });
+    const note = (): void => {
+      listRef.current = { ...listRef.current, top: window.scrollY };
+    };
+    const noteFocus = ({ target }: Event): void => {
+      if (target instanceof Element) listRef.current = { ...listRef.current, focused: target };
+    };
+    window.addEventListener('scroll', note, { passive: true });
+    document.addEventListener('focusin', noteFocus);
+    return () => {
+      window.removeEventListener('scroll', note);
+      document.removeEventListener('focusin', noteFocus);
+    };
+  }, [session]);
+  return mainRef;
 }

@@ -19,12 +19,8 @@ function open(host: HTMLElement): void {
   // The server has taken the token out of the address and given a cookie for it.
   const server = serverAccess({ url: root.href, socketUrl: asSocket(root).href, token: '', tokenInSocket: false });
   const poll = new SessionsPoll(server);
-  const follow = (): void => {
-    if (document.hidden) poll.stop();
-    else poll.start();
-  };
-  document.addEventListener('visibilitychange', follow);
-  follow();
+  // The page itself knows where its list was left.
+  history.scrollRestoration = 'manual';
   host.replaceChildren();
   mount(host, createElement(Page, { server, poll }));
 }

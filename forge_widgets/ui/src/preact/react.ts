@@ -3,7 +3,7 @@
 import { useEffect, useLayoutEffect, useReducer, useRef } from 'preact/hooks';
 
 export { createElement } from 'preact';
-export { useCallback, useEffect, useId, useMemo, useRef, useState } from 'preact/hooks';
+export { useCallback, useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 /** Return what a store outside of the components holds, and render again whenever it holds something else. */
 export function useSyncExternalStore<T>(subscribe: (changed: () => void) => () => void, read: () => T): T {
