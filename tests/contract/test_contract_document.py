@@ -29,7 +29,21 @@ NINE = {
 }
 COUNTS = ("grokProgress", "currentStep", "totalSteps", "currentModel", "totalModels")
 BAD_IDS = (
-    *(".", "..", "a b", "a%20b", "a%2Fb", "..%2F..%2Fetc", "a%00b", "a%0Ab", "%C3%A9", "%E2%80%AE", "a~b", "a:b", "a+b"),
+    *(
+        ".",
+        "..",
+        "a b",
+        "a%20b",
+        "a%2Fb",
+        "..%2F..%2Fetc",
+        "a%00b",
+        "a%0Ab",
+        "%C3%A9",
+        "%E2%80%AE",
+        "a~b",
+        "a:b",
+        "a+b",
+    ),
     *("x" * 129, "<script>", "%3Cscript%3E", "%FF", ""),
 )
 
@@ -224,9 +238,7 @@ def test_perplexity_is_derived_from_the_loss(
         ({"currentStep": 450, "grokProgress": 7}, 7),
     ],
 )
-def test_grok_progress_is_derived_from_the_step(
-    mount: Server, session_id: str, metrics: Json, progress: int
-) -> None:
+def test_grok_progress_is_derived_from_the_step(mount: Server, session_id: str, metrics: Json, progress: int) -> None:
     """
     Where the caller gives no `grokProgress` it is `floor(100 · step / total_steps)`, at most 100.
     """

@@ -27,7 +27,9 @@ def rows(server: Server, session_id: str) -> int:
     return sum(len(body["timestamps"]) for body in server.log(session_id) if "timestamps" in body)
 
 
-def test_the_snippet_of_the_contract_runs_as_it_stands(jupyter_mount: Server, standalone_mount: Server, run: Run) -> None:
+def test_the_snippet_of_the_contract_runs_as_it_stands(
+    jupyter_mount: Server, standalone_mount: Server, run: Run
+) -> None:
     """
     hooks = create_progress_hooks("my-training-session-123")
     hooks.emit_training_started(total_steps=1000, total_models=1, **metrics)
@@ -38,7 +40,9 @@ def test_the_snippet_of_the_contract_runs_as_it_stands(jupyter_mount: Server, st
     """
     session_id = "my-training-session-123"
     with standalone_mount.viewer(session_id) as viewer:
-        run(f"from forge_widgets import create_progress_hooks\nmetrics = {{'learning_rate': 0.01, 'mine': 7}}\n{SNIPPET}")
+        run(
+            f"from forge_widgets import create_progress_hooks\nmetrics = {{'learning_rate': 0.01, 'mine': 7}}\n{SNIPPET}"
+        )
         heard = viewer.hear_until(lambda told: told["type"] == "training_error")
     for server in (jupyter_mount, standalone_mount):
         document = server.progress(session_id)
@@ -294,7 +298,9 @@ def test_an_existing_creator_is_wired_and_run_unchanged(standalone_mount: Server
     assert [result["model"] for result in results] == [1, 2, 3]
     assert all(result.keys() >= {"model", "final_loss", "steps"} for result in results)
     assert [result["final_loss"] for result in results] == [0.2] * 3
-    assert standalone_mount.metrics(session_id).items() >= {"currentModel": 3, "currentStep": 5, "totalSteps": 5}.items()
+    assert (
+        standalone_mount.metrics(session_id).items() >= {"currentModel": 3, "currentStep": 5, "totalSteps": 5}.items()
+    )
     assert [what for what in story(standalone_mount, session_id) if what.startswith("Phase")] == [
         "Phase initialization completed",
         "Phase training_complete completed",

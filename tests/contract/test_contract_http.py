@@ -59,7 +59,9 @@ def test_active_is_running_paused_or_watched(mount: Server, new_id: Callable[[],
     assert mount.post(f"/api/progress/{failed}/error", {"error": "e"}).status_code == 200
 
     def active() -> set[str]:
-        return set(mount.get("/api/health").json()["sessions"]).intersection((running, paused, completed, failed, watched))
+        return set(mount.get("/api/health").json()["sessions"]).intersection(
+            (running, paused, completed, failed, watched)
+        )
 
     assert active() == {running, paused}
     with mount.viewer(watched), mount.viewer(completed):
@@ -372,6 +374,8 @@ def test_a_burst_of_updates_on_one_connection_is_applied_in_order(mount: Server,
     with requests.Session() as client:
         for step in range(1, 61):
             body = {"eventType": "step_update", "metrics": {"currentStep": step, "loss": 1 / step}}
-            answer = client.post(f"{mount.url}/api/progress/{session_id}/update", json=body, headers=headers, timeout=10)
+            answer = client.post(
+                f"{mount.url}/api/progress/{session_id}/update", json=body, headers=headers, timeout=10
+            )
             assert answer.status_code == 200
     assert mount.metrics(session_id)["currentStep"] == 60

@@ -24,7 +24,9 @@ from tests.faults.proxy import proxied
 AT = "2025-01-15T10:00:{:02}Z"
 
 
-def posted(server: Server, session_id: str, *, url: str = "", headers: dict[str, str] | None = None, **body: Any) -> None:
+def posted(
+    server: Server, session_id: str, *, url: str = "", headers: dict[str, str] | None = None, **body: Any
+) -> None:
     """Post a step, and see it taken."""
     update = {"eventType": "step_update", **body}
     answer = server.post(f"/api/progress/{session_id}/update", update, headers=headers)
@@ -99,7 +101,9 @@ def test_a_client_of_http_and_the_hooks_write_one_session(
     Two writers of one session
     """
     posted(mount, session_id, metrics={"loss": 0.9, "posted": 1}, timestamp=AT.format(20))
-    hooks = f"import forge_widgets\nforge_widgets.create_progress_hooks({session_id!r}).emit_step_update(step=5, loss=0.1)"
+    hooks = (
+        f"import forge_widgets\nforge_widgets.create_progress_hooks({session_id!r}).emit_step_update(step=5, loss=0.1)"
+    )
     run(hooks)
     posted(mount, session_id, metrics={"loss": 0.8}, timestamp=AT.format(30))
     assert mount.metrics(session_id).items() >= {"loss": 0.1, "currentStep": 5, "posted": 1}.items()

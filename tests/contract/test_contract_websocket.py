@@ -166,9 +166,7 @@ def test_get_session_status_says_whether_a_session_is_there(
 
 
 @pytest.mark.parametrize("spelling", ["sessionId", "session_id"])
-def test_a_connection_without_a_session_joins_rooms(
-    mount: Server, new_id: Callable[[], str], spelling: str
-) -> None:
+def test_a_connection_without_a_session_joins_rooms(mount: Server, new_id: Callable[[], str], spelling: str) -> None:
     """
     `{"type": "join_room", "sessionId" (or "session_id")}` | `session_joined` for that session;
     a connection may be in many rooms (`PREFIX/ws` starts in none)
@@ -222,7 +220,12 @@ def test_a_room_that_was_left_is_silent(mount: Server, new_id: Callable[[], str]
     "text",
     [
         *("", "hello", "{", "[]", "7", "null", '"ping"', "{}", '{"type": null}', '{"type": 7}', '{"type": "dance"}'),
-        *('{"type": "join_room"}', '{"type": "join_room", "sessionId": {"a": 1}}', '{"type": "leave_room"}', "[" * 50_000),
+        *(
+            '{"type": "join_room"}',
+            '{"type": "join_room", "sessionId": {"a": 1}}',
+            '{"type": "leave_room"}',
+            "[" * 50_000,
+        ),
         *('{"type": "subscribe"}', b'{"type": "ping"}', '{"type": "ping", "x": 1e999}'),
     ],
     ids=range(18),

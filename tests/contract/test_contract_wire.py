@@ -87,7 +87,9 @@ def test_headers_may_be_written_in_any_case(mount: Server, session_id: str, spel
     """
     with Line(mount) as line:
         verb_line, *headers = line.head("POST", f"/api/progress/{session_id}/update", JSON, LENGTH).split("\r\n")
-        spelled = [spelling(name) + ":" + value for name, _, value in (header.partition(":") for header in headers) if name]
+        spelled = [
+            spelling(name) + ":" + value for name, _, value in (header.partition(":") for header in headers) if name
+        ]
         line.write("\r\n".join([verb_line, *spelled, "", ""]) + UPDATE)
         assert line.answer().status == 200
 
@@ -137,7 +139,7 @@ def test_a_message_may_come_in_pieces_with_a_ping_between_them(mount: Server, se
         assert frames.hear()["type"] == "session_joined"
         frames.frame(TEXT, '{"type": "get_', final=False)
         frames.frame(PING, "between")
-        frames.frame(0, 'session_st', final=False)
+        frames.frame(0, "session_st", final=False)
         frames.frame(0, 'atus"}')
         heard = [frames.next_frame(), frames.next_frame()]
         # The server's own pings come when they like.

@@ -58,7 +58,12 @@ class Line:
     def head(self, verb: str, path: str, *headers: str, version: str = "HTTP/1.1") -> str:
         """Return a request's head, with Host and the token."""
         token = [] if self.server.token is None else [f"Authorization: token {self.server.token}"]
-        lines = [f"{verb} {self.server.prefix}{path} {version}", f"Host: 127.0.0.1:{self.server.port}", *token, *headers]
+        lines = [
+            f"{verb} {self.server.prefix}{path} {version}",
+            f"Host: 127.0.0.1:{self.server.port}",
+            *token,
+            *headers,
+        ]
         return "\r\n".join(lines) + "\r\n\r\n"
 
     def answer(self, *, bodiless: bool = False) -> Answer:
@@ -101,7 +106,11 @@ class Frames(Line):
         data = payload.encode() if isinstance(payload, str) else payload
         mask = os.urandom(4)
         first = (0x80 if final else 0) | code
-        head = struct.pack("!BB", first, 0x80 | len(data)) if len(data) < 126 else struct.pack("!BBH", first, 0xFE, len(data))
+        head = (
+            struct.pack("!BB", first, 0x80 | len(data))
+            if len(data) < 126
+            else struct.pack("!BBH", first, 0xFE, len(data))
+        )
         self.write(head + mask + bytes(byte ^ mask[index % 4] for index, byte in enumerate(data)))
 
     def next_frame(self) -> tuple[int, bytes]:
