@@ -24,6 +24,7 @@ from forge_widgets.server.logs import log_request
 from forge_widgets.server.page import PageHandler
 from forge_widgets.server.proxies import Proxies
 from forge_widgets.server.rest import NothingHandler
+from forge_widgets.server.socketio import make_socketio
 
 
 class Site(Struct, frozen=True, kw_only=True):
@@ -47,7 +48,7 @@ class Annex(Protocol):
 
 MakeAnnex = Callable[[ServerContext, Site], Annex]
 
-ANNEXES: tuple[MakeAnnex, ...] = ()
+ANNEXES: tuple[MakeAnnex, ...] = (make_socketio,)
 """What makes each annex."""
 
 

@@ -27,16 +27,21 @@ def parse_object(text: bytes | str, limits: Limits) -> Json:
     except InvalidInput:
         raise
     except RecursionError as error:
-        raise _too_deep(limits) from error
+        raise too_deep(limits) from error
     except ValueError as error:  # JSONDecodeError and UnicodeDecodeError
         raise MalformedBody(
             f"no JSON ({str(error)[:120]})", where="body", expected='a JSON object such as {"metrics": {"loss": 0.5}}'
         ) from error
-    if _deeper_than(parsed, limits.max_depth):
-        raise _too_deep(limits)
+    check_depth(parsed, limits)
     if not isinstance(parsed, dict):
         raise InvalidInput(f"{type(parsed).__name__} can't be used", where="body", expected="a JSON object")
     return parsed
+
+
+def check_depth(parsed: object, limits: Limits) -> None:
+    """Look how deep JSON is nested. Raises MalformedBody where it is too deep."""
+    if _deeper_than(parsed, limits.max_depth):
+        raise too_deep(limits)
 
 
 def text_field(body: Json, name: str, max_chars: int, default: str = "") -> str:
@@ -78,7 +83,8 @@ def _children(value: object) -> Iterable[object]:
     return value if isinstance(value, list) else ()
 
 
-def _too_deep(limits: Limits) -> MalformedBody:
+def too_deep(limits: Limits) -> MalformedBody:
+    """Make the error of JSON that is nested too deep."""
     return MalformedBody("nested too deep", where="body", expected=f"at most {limits.max_depth} levels of nesting")
 
 

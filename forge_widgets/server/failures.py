@@ -56,12 +56,23 @@ class NoHandshake(InvalidInput):
     """Raised when a WebSocket's address is asked for without a WebSocket's handshake."""
 
 
+class MalformedPacket(InvalidInput):
+    """Raised when what a Socket.IO client sends is none of that protocol's packets."""
+
+
 class BodyTooLarge(InvalidInput):
     """Raised when a body is over the limit."""
 
 
 class WrongContentType(InvalidInput):
     """Raised when a page could have sent this body without asking: only JSON is taken."""
+
+
+class TooManyConnections(ForgeError):
+    """Raised where a connection would be one more than may be open."""
+
+    def __init__(self) -> None:
+        super().__init__("too many connections are open: expected fewer; come back later")
 
 
 class UnknownProtocol(InvalidInput):
@@ -89,6 +100,7 @@ _TABLE: tuple[tuple[type[Exception], int, int], ...] = (
     (MalformedBody, 400, REFUSED),
     (MalformedArgument, 400, REFUSED),
     (NoHandshake, 400, REFUSED),
+    (MalformedPacket, 400, REFUSED),
     (BodyTooLarge, 413, 1009),
     (WrongContentType, 415, REFUSED),
     (UnknownProtocol, 422, 4505),
@@ -97,6 +109,7 @@ _TABLE: tuple[tuple[type[Exception], int, int], ...] = (
     (SequenceGap, 409, 4409),
     (RateLimited, 429, 4129),
     (TooManySessions, 507, FAILED),
+    (TooManyConnections, 503, CROWDED),
     (ServerGoes, 503, COME_BACK),
     (StoreUnavailable, 503, 4103),
     (StoreDamaged, 500, 4510),

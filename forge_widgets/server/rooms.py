@@ -37,13 +37,15 @@ class Start(Struct, frozen=True):
 class Viewer(Protocol):
     """What following needs of a socket."""
 
-    # What is known of the way to it.
-    link: Link
     # Our own protocol: the version that was agreed on, whether it reads deflated messages, and what is set when the client
     # has said where it wants to go on.
     protocol: int | None
     packs: bool
     wake: asyncio.Event
+
+    @property
+    def link(self) -> Link:
+        """What is known of the way to it."""
 
     def take_start(self) -> Start | None:
         """Return where the client wants to go on, once."""

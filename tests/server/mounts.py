@@ -28,6 +28,7 @@ from forge_widgets.server.context import ServerContext
 from forge_widgets.server.extension import ForgeWidgetsExtension
 from forge_widgets.server.limits import Limits
 from forge_widgets.server.proxies import Proxies
+from forge_widgets.server.standalone import go
 from forge_widgets.stores import Receipt, Store
 
 TOKEN = "a-token-of-the-tests"
@@ -167,22 +168,22 @@ def standalone(
     thread = _Thread()
     site = Site(access=access or Access(token=TOKEN), base=base, proxies=proxies or Proxies())
 
-    async def start() -> tuple[HTTPServer, ServerContext, int]:
+    async def start() -> tuple[HTTPServer, StandaloneApplication, ServerContext, int]:
         context = open_context(store, limits=limits or Limits(heartbeat_s=0.5))
         socket, port = bind_unused_port()
-        server = create_server(context, StandaloneApplication(context, site))
+        application = StandaloneApplication(context, site)
+        server = create_server(context, application)
         server.add_socket(socket)
-        return server, context, port
+        return server, application, context, port
 
-    server, context, port = thread.do(start)
+    server, application, context, port = thread.do(start)
     try:
         yield Mount(f"http://127.0.0.1:{port}{base}", context, thread.loop)
     finally:
 
         async def stop() -> None:
-            server.stop()
+            await go(context, application, server)
             await close_context(context)
-            await server.close_all_connections()
 
         thread.do(stop)
         thread.end()
