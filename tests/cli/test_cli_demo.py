@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+from websockets.sync.client import connect
 
 from forge_widgets.analysis.history import history
 from forge_widgets.analysis.sessions import SessionInfo, sessions
 from forge_widgets.cli.demo.lab import LabServer, find_server
-from forge_widgets.cli.demo.training import existing_training
+from forge_widgets.cli.demo.parts import Part, Run
+from forge_widgets.cli.demo.playing import PartFailed, Player
+from forge_widgets.cli.demo.scripts import script
 from forge_widgets.core.face import SESSION_MIME_TYPE
+from forge_widgets.errors import InvalidSessionId
 from forge_widgets.stores import open_store
 from tests.cli.conftest import CommandLine
 
@@ -50,8 +57,13 @@ def latest(forge: CommandLine) -> SessionInfo:
     return sessions(store=forge.store)[0]
 
 
+PARTS = ("basic", "recovery", "cognates", "monitored")
+
+
 @pytest.mark.slow
-def test_the_demo_trains_shows_and_ends_and_a_second_one_uses_its_server(forge: CommandLine, tmp_path: Path) -> None:
+def test_the_demo_plays_its_parts_on_one_page_and_a_second_one_uses_its_server(
+    forge: CommandLine, tmp_path: Path
+) -> None:
     opened = tmp_path / "opened"
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" > {opened}.part && mv {opened}.part {opened}\n')
@@ -64,30 +76,37 @@ def test_the_demo_trains_shows_and_ends_and_a_second_one_uses_its_server(forge: 
     assert f"url={address}" in page.read_text()
 
     parts = urlsplit(address)
-    server = LabServer(f"{parts.scheme}://{parts.netloc}/", parse_qs(parts.query)["token"][0])
-    notebook = server.ask(f"api/contents{parts.path.removeprefix('/lab/tree')}?content=1")["content"]
-    stored = notebook["cells"][1]["outputs"][0]
-    store = open_store(forge.store)
-    assert stored["metadata"][SESSION_MIME_TYPE] == {"storeId": store.store_id}
-    store.close()
-    session_id = stored["data"][SESSION_MIME_TYPE]["sessionId"]
-    assert f'forge.watch("{session_id}")' in "".join(notebook["cells"][1]["source"])
+    token = parse_qs(parts.query)["token"][0]
+    server = LabServer(f"{parts.scheme}://{parts.netloc}/", token)
+    assert parts.path == "/lab/workspaces/forge-widgets-demo/tree/forge-widgets-demo.ipynb"
+    workspace = server.ask("lab/api/workspaces/forge-widgets-demo")["data"]["layout-restorer:data"]
+    assert workspace["left"]["current"] == "forge-widgets-sessions"
+    notebook = server.ask("api/contents/forge-widgets-demo.ipynb?content=1")["content"]
+    watched = watched_sessions(forge, notebook)
+    assert [session_id.split("-")[1] for session_id in watched] == list(PARTS)
 
-    line_with(demo, "Trained 3,000 steps")
-    found = latest(forge)
-    assert (found.session_id, found.status, found.rows) == (session_id, "completed", 3000)
-    assert found.metrics["accuracy"] > 0.95
+    # The first part begins once its page is there.
+    live = f"ws://{parts.netloc}/forge/ws/{watched[0]}?token={token}"
+    with connect(live) as viewer:
+        assert json.loads(viewer.recv(30))["status"] == "waiting"
+        assert json.loads(viewer.recv(30))["eventType"] == "training_started"
+    assert_recovered(demo)
+    assert_monitored(demo, server, watched)
     line_with(demo, "goes on until Ctrl-C")
+    found = {info.session_id: info for info in sessions(store=forge.store)}
+    assert [found[session_id].status for session_id in watched] == ["completed"] * len(PARTS)
+    assert (found[watched[2]].rows, found[watched[2]].metrics["accuracy"] > 0.95) == (3000, True)
 
     theirs = {"type": "notebook", "content": {**notebook, "metadata": {}}}
     server.ask("api/contents/forge-widgets-demo.ipynb", theirs, "PUT")
     second = forge.run("demo", "--mode", "integration", "--no-browser", "--exit")
     assert (second.returncode, second.stderr) == (0, "")
     assert f"Using the Jupyter server at {server.url}" in second.stdout
-    assert "/lab/tree/forge-widgets-demo-2.ipynb?token=" in second.stdout, "a notebook of the user's own stays"
-    assert latest(forge).session_id != session_id
-    assert existing_training(latest(forge).session_id) in second.stdout
-    assert len(history(latest(forge).session_id, store=forge.store)) == 3000
+    assert "/tree/forge-widgets-demo-2.ipynb?token=" in second.stdout, "a notebook of the user's own stays"
+    session_id = latest(forge).session_id
+    assert session_id not in watched
+    assert script("existing_training", session_id) in second.stdout
+    assert len(history(session_id, store=forge.store)) == 3000
     assert runtime_files(forge), "the server belongs to the first demo"
 
     demo.send_signal(signal.SIGTERM)
@@ -99,6 +118,38 @@ def test_the_demo_trains_shows_and_ends_and_a_second_one_uses_its_server(forge: 
         requests.get(server.url, timeout=5)
 
 
+def watched_sessions(forge: CommandLine, notebook: dict[str, Any]) -> list[str]:
+    """Return the sessions whose outputs a notebook holds, each below the code that watches it, and followed."""
+    store = open_store(forge.store)
+    watched = []
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            assert output["metadata"][SESSION_MIME_TYPE] == {"storeId": store.store_id, "follow": True}
+            watched.append(output["data"][SESSION_MIME_TYPE]["sessionId"])
+            assert f'forge.watch("{watched[-1]}")' in "".join(cell["source"])
+    store.close()
+    return watched
+
+
+def assert_recovered(demo: subprocess.Popen[str]) -> None:
+    """See that the second part fails for real, and goes on."""
+    line_with(demo, "2 of 4 · Error and recovery")
+    assert re.search(r"FloatingPointError: loss .+ at step \d+ was", line_with(demo, "Failed: "))
+    assert "at half the learning rate" in line_with(demo, "checkpoint")
+    line_with(demo, "Trained ")
+
+
+def assert_monitored(demo: subprocess.Popen[str], server: LabServer, watched: list[str]) -> None:
+    """See that the fourth part says what the routes say."""
+    line_with(demo, "4 of 4 · Session monitoring")
+    assert line_with(demo, f"{server.url}forge/api/health").split()[1:] == ["healthy,", "1", "active"]
+    rows = [line_with(demo, session_id).split() for session_id in watched]
+    assert [row[1] for row in rows] == ["completed"] * 3 + ["running"]
+    assert rows[2][:6] == [watched[2], "completed", "3/3", "1,000/1,000", rows[2][4], "0"]
+    line_with(demo, "forge/api/sessions    4 in all")
+    assert line_with(demo, watched[3]).split()[1] == "completed"
+
+
 @pytest.mark.slow
 def test_a_training_that_fails_is_said_and_the_demo_exits_with_1(forge: CommandLine, tmp_path: Path) -> None:
     broken = tmp_path / "broken" / "numpy"
@@ -106,15 +157,15 @@ def test_a_training_that_fails_is_said_and_the_demo_exits_with_1(forge: CommandL
     (broken / "__init__.py").write_text("raise RuntimeError('no numbers today')")
     demo = forge.run("demo", "--mode", "quick", "--no-browser", "--exit", PYTHONPATH=os.fspath(broken.parent))
     assert demo.returncode == 1
-    assert "the training failed with exit code 1: " in demo.stderr
+    assert "Basic integration: the training failed with exit code 1: " in demo.stderr
     assert "no numbers today" in demo.stderr
-    assert latest(forge).status == "error"
+    assert "2 of 4" not in demo.stdout, "what comes after is left out"
     assert runtime_files(forge) == []
 
 
 @pytest.mark.slow
 def test_ctrl_c_in_mid_training_is_recorded_and_ends_everything(forge: CommandLine) -> None:
-    demo = forge.start("demo", "--mode", "demo", "--no-browser")
+    demo = forge.start("demo", "--no-browser")
     line_with(demo, "step ")
     wait_for(lambda: latest(forge).rows > 0, "the training has begun")
     (runtime,) = runtime_files(forge)
@@ -182,7 +233,43 @@ def test_without_jupyterlab_the_error_says_what_to_install(forge: CommandLine, t
 
 
 def test_the_snippet_is_what_runs_and_names_the_session() -> None:
-    code = existing_training("demo-1")
+    code = script("existing_training", "demo-1")
     assert '@integrate_with_existing_training("demo-1")  # +' in code
     assert len([line for line in code.splitlines() if line.endswith("# +")]) == 5
     compile(code, "existing_training.py", "exec")
+    with pytest.raises(LookupError, match="'steps=1' is not in the script 'existing_training'"):
+        script("existing_training", "demo-1", {"steps=1": "steps=2"})
+    with pytest.raises(InvalidSessionId):
+        script("basic_integration", 'a"; import os')
+
+
+@pytest.fixture
+def player(forge: CommandLine, tmp_path: Path) -> Iterator[Player]:
+    store = open_store(forge.store)
+    yield Player(store, LabServer("http://127.0.0.1:9/"), logs=tmp_path, workplace=tmp_path, out=io.StringIO())
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "fails", "said"),
+    [
+        ("", True, "A title: the training was to fail, and is waiting"),
+        ("", False, "A title: the training failed with exit code 0: it said nothing"),
+        ("print('so what'); raise SystemExit(3)", False, "A title: the training failed with exit code 3: so what"),
+        ("raise SystemExit(3)", True, "A title: the training was to fail, and is waiting"),
+    ],
+)
+def test_a_part_that_does_not_come_to_what_it_should_is_said(
+    player: Player, code: str, *, fails: bool, said: str
+) -> None:
+    runs = (Run(command=(sys.executable, "-c", code), fails=fails),)
+    part = Part(title="A title", about="about", look="look", session_id="s", runs=runs)
+    with pytest.raises(PartFailed, match=f"^{said}$"):
+        player.play(part)
+
+
+def test_a_server_that_is_gone_is_said_where_it_is_asked(player: Player) -> None:
+    runs = (Run(command=(sys.executable, "-c", "import time; time.sleep(0.8)")),)
+    part = Part(title="A title", about="about", look="look", session_id="s", runs=runs, monitored=True)
+    with pytest.raises(OSError, match="refused"):
+        player.play(part)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
@@ -22,6 +21,8 @@ from forge_widgets.stores import ENVIRONMENT
 from forge_widgets.stores.base import Store
 
 WIDTH = 100
+ONE_CORE = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+"""What lets NumPy leave the other cores to the server and the browser, where the user has said nothing else."""
 
 
 class PartFailed(ForgeError):
@@ -59,7 +60,7 @@ class Player:
             self._say(f"\n{part.code}")
 
     def _train(self, part: Part, run: Run) -> None:
-        environment: Mapping[str, str] = {ENVIRONMENT: self._store.url}
+        environment = {ENVIRONMENT: self._store.url, **{name: os.environ.get(name, "1") for name in ONE_CORE}}
         log = self._logs / "training.log"
         with Child(run.command, log=log, environment=environment, folder=self._workplace) as training:
             if part.monitored:
