@@ -39,6 +39,10 @@ class MetricsHandler(ForgeHandler):
         meter.websockets.set(len(hub.connections))
         meter.watched_sessions.set(len(watched))
         meter.viewers.set(sum(map(hub.viewers, watched)))
+        rendered = meter.render()
         self.set_header("Content-Type", CONTENT_TYPE)
+        self.set_header("Content-Length", str(len(rendered)))
         self.set_header("Cache-Control", "no-store")
-        self.finish(meter.render())
+        self.write(rendered)
+        # Before the end: Jupyter's API handlers end every answer as JSON, whatever it is.
+        await self.flush()
