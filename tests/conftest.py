@@ -15,6 +15,7 @@ _HOMES = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYT
 # What a shell inside of a Jupyter server (a terminal of the lab, say) would hand down to the tests.
 _HANDED_DOWN = (
     "FORGE_WIDGETS_STORE",
+    "FORGE_WIDGETS_TOKEN",
     "JPY_API_TOKEN",
     "JPY_PARENT_PID",
     "JPY_SESSION_NAME",
