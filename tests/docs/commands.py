@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import metadata
 from pathlib import Path
 
 from tests.docs.blocks import ROOT
@@ -27,7 +26,7 @@ _EXTENSION = "--ForgeWidgetsExtension."
 class Otherwise:
     """A kind of command that no test runs."""
 
-    # What a command of the kind begins with.
+    # The words that a command of the kind begins with.
     begins: str
     why: str
     check: Callable[[list[str]], None]
@@ -60,7 +59,7 @@ def _is_whole(command: str) -> bool:
 def otherwise(command: str) -> Otherwise | None:
     """Return how a command is held that no test can run; None where it is run."""
     plain = re.sub(r"^(?:sudo +|[A-Z_]+=\S* +)*", "", command.strip())
-    return next((kind for kind in OTHERWISE if plain.startswith(kind.begins)), None)
+    return next((kind for kind in OTHERWISE if f"{plain} ".startswith(f"{kind.begins} ")), None)
 
 
 def words_of(command: str) -> list[str]:
@@ -79,7 +78,8 @@ def _is_target(words: list[str]) -> None:
 
 
 def _is_ours_to_install(words: list[str]) -> None:
-    known = metadata("forge-widgets").get_all("Provides-Extra") or []
+    project = (ROOT / "pyproject.toml").read_text("utf-8").partition("[project.optional-dependencies]")[2]
+    known = re.findall(r"^([a-z]+) = \[", project.partition("\n[")[0], re.MULTILINE)
     for word in words[2:]:
         found = re.fullmatch(r"(?:forge-widgets|\.)(?:\[([a-z,]+)])?", word)
         extras = (found[1] or "").split(",") if found and found[1] else []
@@ -140,7 +140,7 @@ OTHERWISE = (
     Otherwise("npm", _INSTALLS, _is_script),
     Otherwise("git clone", "it needs a network", _nothing),
     Otherwise("apt-get", _INSTALLS, _nothing),
-    Otherwise("cd ", "it only says where", _nothing),
+    Otherwise("cd", "it only says where", _nothing),
     Otherwise("forge-widgets demo", "tests/cli runs it in each mode", _has_options),
     Otherwise("jupyter lab", "tests/browser runs one", _nothing),
     Otherwise("pytest", "make test runs them; here it is only asked which", _selects_tests),
@@ -149,12 +149,13 @@ OTHERWISE = (
         Otherwise(begins, _SYSTEM, _names_files)
         for begins in (
             "docker",
-            "cp ",
-            "install ",
+            "cp",
+            "install",
             "mkdir",
-            "ln ",
+            "ln",
             "nginx",
-            "supervisor",
+            "supervisord",
+            "supervisorctl",
             "systemctl",
             "useradd",
             "certbot",

@@ -13,6 +13,7 @@ from tests.docs import troubles
 from tests.docs.standing import Place, fill
 
 PLACES: dict[str, Callable[[Path], AbstractContextManager[Place]]] = {
+    "bare": troubles.bare,
     "below": troubles.below,
     "damaged": troubles.damaged,
     "down": troubles.down,

@@ -17,7 +17,8 @@ PACKAGE = ROOT / "forge_widgets"
 # Where a path that a sentence names may begin.
 _ROOMS = (ROOT, PACKAGE, PACKAGE / "ui", PACKAGE / "ui" / "src", ROOT / "docs", ROOT / "tests")
 # Options of other people's commands.
-_FOREIGN = {"--http1.1", "--strict"}
+_FOREIGN = {"--strict"}
+_OF_ALL = {"--help", "--version"}
 # Settings of ours are written so in Jupyter.
 _TRAIT = re.compile(r"ForgeWidgetsExtension\.([a-z_]+)")
 # The documents that speak of another project's files; tests/docs/test_docs_migration.py holds those.
@@ -39,7 +40,9 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 
 @each_document
 def test_every_option_that_is_named_exists(document: Path) -> None:
-    known = {option for command in COMMANDS for option in help_of(command.__name__.rpartition(".")[2])} | _FOREIGN
+    known = (
+        {option for command in COMMANDS for option in help_of(command.__name__.rpartition(".")[2])} | _FOREIGN | _OF_ALL
+    )
     for code in code_of(document):
         if _is_ours(code):
             unknown = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9.-]*", code)) - known

@@ -111,9 +111,9 @@ def waiting(folder: Path) -> Iterator[Place]:
 
 @contextmanager
 def limited(folder: Path) -> Iterator[Place]:
-    """The server lets in a request in a thousand seconds, and has let one in."""
+    """The server lets in a request in ten seconds."""
     fill(folder)
-    slow = ("--limit", "publish_requests_per_s=0.001", "--limit", "publish_burst_s=0.001")
+    slow = ("--limit", "publish_requests_per_s=0.1", "--limit", "publish_burst_s=1")
     with serving(folder, "--token", TOKEN, *slow) as server:
         yield standing(folder, server)
 
@@ -155,6 +155,16 @@ def damaged(folder: Path) -> Iterator[Place]:
     file = folder / "store" / "sessions" / "my-training.sqlite"
     file.write_bytes(file.read_bytes()[:100] + b"x" * 8_000)
     with serving(folder, "--token", TOKEN) as server:
+        yield standing(folder, server)
+
+
+@contextmanager
+def bare(folder: Path) -> Iterator[Place]:
+    """The server runs where python-socketio is not installed."""
+    fill(folder)
+    (folder / "without").mkdir()
+    (folder / "without" / "sitecustomize.py").write_text("import sys\nsys.modules['socketio'] = None\n", "utf-8")
+    with serving(folder, "--token", TOKEN, PYTHONPATH=os.fspath(folder / "without")) as server:
         yield standing(folder, server)
 
 
