@@ -32,7 +32,6 @@ BAD_IDS = (
     *(
         ".",
         "..",
-        "a b",
         "a%20b",
         "a%2Fb",
         "..%2F..%2Fetc",
@@ -52,6 +51,11 @@ def moment_of(text: str) -> datetime:
     """Read a time of the contract: ISO 8601, UTC, with Z, and nothing else."""
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", text), text
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def is_moment(text: str) -> bool:
+    """Say whether a text is a time of the contract."""
+    return moment_of(text).year >= 1970
 
 
 def test_what_is_posted_comes_back_as_the_document_of_the_contract(mount: Server, session_id: str) -> None:
@@ -144,8 +148,6 @@ def test_any_other_id_is_400_by_http(mount: Server, bad: str) -> None:
         ("POST", f"/api/progress/{bad}/error", '{"error": "e"}'),
         ("DELETE", f"/api/sessions/{bad}", ""),
     ):
-        if " " in bad:
-            path = path.replace(" ", "%20")
         answer = request(mount, verb, path, body)
         assert answer.status == 400, (verb, path, answer)
         assert "expected" in answer.json["error"]
@@ -197,7 +199,7 @@ def test_times_are_iso_8601_in_utc_with_z(mount: Server, session_id: str) -> Non
     document = mount.progress(session_id)
     assert moment_of(document["timestamp"]) == datetime(2025, 1, 15, 10, 30, 45, tzinfo=timezone.utc)
     assert moment_of(document["last_update"]) == moment_of(document["timestamp"])
-    assert moment_of(mount.get("/api/health").json()["timestamp"])
+    assert is_moment(mount.get("/api/health").json()["timestamp"])
 
 
 def test_users_own_metrics_stand_beside_the_nine(mount: Server, session_id: str) -> None:

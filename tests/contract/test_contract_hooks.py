@@ -6,11 +6,12 @@ import json
 import re
 import textwrap
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from tests.contract.conftest import CONTRACT, Script
-from tests.contract.servers import Json, Server, free_port
+from tests.contract.servers import Server, free_port
 
 SNIPPET = re.findall(r"```python\n(.*?)```", CONTRACT, re.DOTALL)[0]
 Run = Callable[..., str]
@@ -125,6 +126,7 @@ hooks.emit_step_update(step="three", loss=0.25)
 hooks.emit_model_completed(model_idx="first", final_loss=None)
 hooks.emit_phase_completed(Broken())
 hooks.emit_error(Broken())
+hooks.flush()
 print("after", hooks.refused >= 12)
 """
     out, err = script(source).communicate(timeout=60)
@@ -241,10 +243,10 @@ class Loaders:
 '''
 
 
-def created(run: Run, source: str) -> list[Json]:
+def created(run: Run, source: str) -> list[Any]:
     """Run a script that prints results as JSON."""
     head = "import json\nfrom forge_widgets import CognateCreatorIntegration\n"
-    results: list[Json] = json.loads(run(head + CREATOR + textwrap.dedent(source)).splitlines()[-1])
+    results: list[Any] = json.loads(run(head + CREATOR + textwrap.dedent(source)).splitlines()[-1])
     return results
 
 

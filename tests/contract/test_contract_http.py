@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from tests.contract.servers import Json, Server, until
-from tests.contract.test_contract_document import NINE, moment_of
+from tests.contract.test_contract_document import NINE, is_moment, moment_of
 
 TYPES = ("training_started", "step_update", "model_completed", "phase_completed", "training_error")
 NEVER_RECORDED = "no-such-session"
@@ -31,7 +31,7 @@ def test_health_says_how_the_server_is(mount: Server, session_id: str) -> None:
     assert (health["status"], health["websocket_enabled"]) == ("healthy", True)
     assert health["active_sessions"] == len(health["sessions"]) == len(set(health["sessions"]))
     assert session_id in health["sessions"]
-    assert moment_of(health["timestamp"])
+    assert is_moment(health["timestamp"])
 
 
 def test_the_stand_alone_server_answers_health_at_both_addresses(
@@ -81,7 +81,7 @@ def test_progress_is_the_document_and_who_watches(mount: Server, session_id: str
     document = mount.progress(session_id)
     assert document.keys() >= {"sessionId", "metrics", "status", "timestamp"}
     assert (document["websocket_available"], document["connection_count"]) == (True, 0)
-    assert moment_of(document["last_update"])
+    assert is_moment(document["last_update"])
     with mount.viewer(session_id), mount.viewer(session_id):
         assert mount.progress(session_id)["connection_count"] == 2
     until(lambda: mount.progress(session_id)["connection_count"] == 0, "end of the watching")
@@ -116,7 +116,7 @@ def test_every_field_of_an_update_is_taken(mount: Server, session_id: str) -> No
     "status"?, "message"?, "timestamp"?, "sessionId"?
     """
     at = "2025-01-15T10:30:45Z"
-    every = {"metrics": {name: value + 1 for name, value in NINE.items()}, "status": "paused", "message": "m"}
+    every: Json = {"metrics": {name: value + 1 for name, value in NINE.items()}, "status": "paused", "message": "m"}
     with mount.viewer(session_id) as viewer:
         mount.update(session_id, **every, timestamp=at, sessionId=session_id, unknown={"to": ["us"]})
         told = viewer.hear_type("progress_update")

@@ -5,8 +5,8 @@ How fast and how cheap it is, is measured in tests/bench; what a page shows mean
 
 from __future__ import annotations
 
+import itertools
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -142,8 +142,7 @@ def test_an_update_of_one_timestamp_and_content_is_applied_once(mount: Server, s
         '{"eventType": "step_update", "metrics": {"loss": 0.5, "accuracy": 1}, "timestamp": "2025-01-15T10:00:00Z"}',
         '{"timestamp":"2025-01-15T10:00:00Z","metrics":{"accuracy":1.0,"loss":5e-1},"eventType":"step_update"}',
         '{"eventType": "step_update", "metrics": {"loss": 0.5, "accuracy": 1}, "timestamp": "2025-01-15T12:00:00+02:00"}',
-        '{"eventType": "step_update", "metrics": {"loss": 0.5, "accuracy": 1}, "timestamp": "2025-01-15T10:00:00.000Z",'
-        ' "sessionId": "another"}',
+        '{"eventType": "step_update", "metrics": {"loss": 0.5, "accuracy": 1}, "timestamp": 1736935200, "sessionId": "x"}',
     ):
         assert mount.post_text(path, text).status_code == 200
     assert losses(mount, session_id) == [0.5]
@@ -306,9 +305,8 @@ def test_a_connection_that_has_gone_stale_is_noticed_and_closed(silent_viewers: 
     Stale connections are noticed, closed and recovered without help.
     """
     for viewer in silent_viewers:
-        heard = [viewer.frames.next_frame()]
-        while heard[-1][0] != 0:
-            heard.append(viewer.frames.next_frame())
-        assert PING in [code for code, _ in heard], "it was asked whether it lives"
-        assert time.monotonic() - viewer.since < 60
+        # Three pings would be 45 s: by then it is closed.
+        heard = list(itertools.takewhile(bool, (viewer.frames.next_frame()[0] for _ in range(4))))
+        assert PING in heard, "it was asked whether it lives"
+        assert len(heard) < 4, "it is still open"
         until(lambda v=viewer: v.session_id not in v.server.get("/api/health").json()["sessions"], "end of it")  # type: ignore[misc]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.contract.servers import Json, Server, until
-from tests.contract.test_contract_document import NINE, moment_of
+from tests.contract.test_contract_document import NINE, is_moment
 
 PROGRAM = Path(__file__).with_name("socketio_client.mjs")
 WAYS = {"websocket": "websocket", "polling": "polling", "upgrading": "polling,websocket"}
@@ -47,7 +47,8 @@ class Client:
 
     def hear(self, event: str, condition: Callable[[Any], bool] = lambda said: True, timeout_s: float = 10.0) -> Any:
         """Return what the next event of a name says, that meets the condition."""
-        deadline, passed = time.monotonic() + timeout_s, []
+        deadline = time.monotonic() + timeout_s
+        passed: list[str] = []
         while True:
             try:
                 name, *said = self._heard.get(timeout=max(0.01, deadline - time.monotonic()))
@@ -106,7 +107,7 @@ def test_a_client_is_welcomed(open_mount: Server, client: Client) -> None:
     welcome = client.hear("connection_established")
     assert first in ("websocket", "polling")
     assert (welcome["status"], welcome["fallback_available"]) == ("connected", True)
-    assert moment_of(welcome["timestamp"])
+    assert is_moment(welcome["timestamp"])
 
 
 def test_a_session_is_joined_by_its_bare_id(open_mount: Server, client: Client, session_id: str) -> None:
@@ -116,7 +117,7 @@ def test_a_session_is_joined_by_its_bare_id(open_mount: Server, client: Client, 
     """
     waiting = client.join(session_id)
     assert (waiting["status"], waiting["currentState"]) == ("joined", NINE)
-    assert moment_of(waiting["timestamp"])
+    assert is_moment(waiting["timestamp"])
     open_mount.step(f"{session_id}-b", loss=0.5)
     there = client.join(f"{session_id}-b")
     document = open_mount.progress(f"{session_id}-b")
@@ -158,7 +159,7 @@ def test_an_error_is_told(open_mount: Server, client: Client, session_id: str) -
     told = client.hear("training_error")
     assert (told["sessionId"], told["eventType"], told["status"]) == (session_id, "training_error", "error")
     assert told["error"] == "CUDA out of memory"
-    assert moment_of(told["timestamp"])
+    assert is_moment(told["timestamp"])
 
 
 def test_there_is_a_room_for_each_session(

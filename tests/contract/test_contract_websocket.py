@@ -10,7 +10,7 @@ import pytest
 
 from tests.contract.conftest import Script
 from tests.contract.servers import Server, until
-from tests.contract.test_contract_document import NINE, moment_of
+from tests.contract.test_contract_document import NINE, is_moment
 
 PROGRESS = {"sessionId", "metrics", "status", "timestamp"}
 
@@ -78,7 +78,7 @@ def test_an_update_is_told_as_progress_update(
     assert told["status"] == status == mount.status(session_id)
     assert isinstance(told["message"], str)
     assert message in (None, told["message"])
-    assert moment_of(told["timestamp"])
+    assert is_moment(told["timestamp"])
 
 
 def test_an_error_is_told_as_training_error(mount: Server, session_id: str) -> None:
@@ -96,7 +96,7 @@ def test_an_error_is_told_as_training_error(mount: Server, session_id: str) -> N
         "error": text,
         "status": "error",
     }
-    assert moment_of(told["timestamp"])
+    assert is_moment(told["timestamp"])
 
 
 def test_a_training_that_is_gone_without_a_word_is_connection_lost(
@@ -115,7 +115,7 @@ def test_a_training_that_is_gone_without_a_word_is_connection_lost(
             told = viewer.hear_until(lambda told: told["type"] != "progress_update", 30)[-1]
             assert (told["type"], told["eventType"]) == ("connection_lost", "connection_lost")
             assert (told["sessionId"], told["status"]) == (session_id, "running")
-            assert moment_of(told["timestamp"])
+            assert is_moment(told["timestamp"])
     types = [body.get("eventType") for body in standalone_mount.log(session_id)]
     assert types.count("connection_lost") == 1
 
@@ -132,7 +132,7 @@ def test_a_ping_is_answered_by_a_pong(mount: Server, session_id: str) -> None:
         answer = viewer.hear()
     assert set(answer) == {"type", "timestamp"}
     assert answer["type"] == "pong"
-    assert moment_of(answer["timestamp"])
+    assert is_moment(answer["timestamp"])
 
 
 def test_get_status_is_answered_by_the_session(mount: Server, session_id: str) -> None:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import struct
+from collections.abc import Callable
 
 import pytest
 
@@ -81,7 +82,7 @@ def test_a_client_may_wait_to_be_asked_for_its_body(mount: Server, session_id: s
 
 
 @pytest.mark.parametrize("spelling", [str.lower, str.upper])
-def test_headers_may_be_written_in_any_case(mount: Server, session_id: str, spelling: type[str.lower]) -> None:
+def test_headers_may_be_written_in_any_case(mount: Server, session_id: str, spelling: Callable[[str], str]) -> None:
     """
     a client written against it works unchanged
     """

@@ -10,13 +10,13 @@ import json
 import os
 import socket
 import struct
-import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.contract.servers import Server
 
-TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
+Own = TypeVar("Own", bound="Line")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Line:
         self._socket = socket.create_connection(("127.0.0.1", server.port), timeout_s)
         self._stream = self._socket.makefile("rb")
 
-    def __enter__(self) -> Line:
+    def __enter__(self: Own) -> Own:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -145,4 +145,3 @@ class SilentViewer:
         self.session_id = f"silent-{server.port}"
         self.frames = Frames(server, f"/ws/{self.session_id}", timeout_s=60)
         assert self.frames.hear()["type"] == "session_joined"
-        self.since = time.monotonic()
