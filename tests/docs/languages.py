@@ -25,7 +25,8 @@ from tests.docs.shell import is_shown, run_shell
 from tests.docs.standing import standing
 
 _UI = ROOT / "forge_widgets" / "ui"
-_REACT_TYPES = "react/dist/index.d.ts"
+# The package's types are made of it: so no build has to be there.
+_REACT = "src/react/index.ts"
 _DEPLOYED = ROOT / "docs" / "deploy"
 _TIMEOUT_S = 60
 
@@ -111,7 +112,7 @@ def _typescript(block: Block, places: Places, folder: Path) -> None:
     parse = "part" in block.words or block.language in ("js", "jsx")
     paths = {
         "*": [f"{_UI}/node_modules/@types/*", f"{_UI}/node_modules/*"],
-        "forge-widgets-react": [f"{_UI}/{_REACT_TYPES}"],
+        "forge-widgets-react": [f"{_UI}/{_REACT}"],
     }
     options = {
         "noEmit": True, "allowJs": True, "checkJs": False, "strict": True, "jsx": "react-jsx", "target": "es2022",

@@ -32,6 +32,19 @@ with forge.run("my-training", total_steps=3) as run:
         run.log(loss=1 / (step + 1))
 """
 
+# A training as it stands in somebody's project, written for another package (docs/MIGRATION.md).
+EXISTING = """from src.agent_forge_integration import create_progress_hooks
+
+progress_hooks = create_progress_hooks("my-training-session-123")
+progress_hooks.emit_training_started(total_steps=20, total_models=1)
+for step in range(20):
+    loss = 1 / (step + 1)
+    if step % 10 == 0:
+        print(f"Step {step}: Loss = {loss:.4f}")
+    progress_hooks.emit_step_update(step=step, loss=loss, total_steps=20)
+progress_hooks.emit_phase_completed("training_complete")
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -53,6 +66,7 @@ def standing(folder: Path, server: str, token: str = TOKEN, **more: str) -> Plac
     here = folder / "here"
     here.mkdir(exist_ok=True)
     (here / "train.py").write_text(TRAIN, "utf-8")
+    (here / "existing.py").write_text(EXISTING, "utf-8")
     # A curl line that is refused would go well else: what a document shows to be refused says so (exits=22).
     (here / ".curlrc").write_text("fail-with-body\n", "utf-8")
     environment = {
