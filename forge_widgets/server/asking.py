@@ -5,6 +5,7 @@ Each function reads one thing and raises InvalidInput; called by the two transpo
 
 from __future__ import annotations
 
+from forge_widgets.core.brief import WISHES, Wish
 from forge_widgets.core.subscription import FINE, MAX_ROWS, Cursor, Detail
 from forge_widgets.core.wire import PROTOCOLS, agreed_protocol
 from forge_widgets.server.failures import UnknownProtocol
@@ -49,3 +50,9 @@ def coarse_of(handler: ForgeHandler) -> bool:
 def takes_packed(handler: ForgeHandler) -> bool:
     """Say whether the viewer reads binary messages that are deflated (``encoding=deflate``)."""
     return "deflate" in handler.get_query_argument("encoding", "").split(",")
+
+
+def wish_of(handler: ForgeHandler) -> Wish | None:
+    """Say how the viewer takes rows in brief (``brief=rows`` or ``outline``); None where it reads JSON alone."""
+    asked = handler.get_query_argument("brief", "")
+    return next((wish for wish in WISHES if wish == asked), None)

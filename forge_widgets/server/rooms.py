@@ -11,6 +11,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from forge_widgets.core.brief import Wish, shape_message
 from forge_widgets.core.document import connection_lost, session_joined
 from forge_widgets.core.link import GREETING_S, Link
 from forge_widgets.core.packing import MIN_BYTES
@@ -24,6 +25,9 @@ from forge_widgets.server.failures import CLOSED
 from forge_widgets.server.sent import Sent
 from forge_widgets.server.waking import wait_at_most
 
+OUTLINES_APART = 2
+"""Of rows that come fast a viewer is sent every second frame: ten a second show as much, at half the bytes."""
+
 
 class Start(Struct, frozen=True):
     """Where a viewer of our own protocol wants to go on."""
@@ -34,30 +38,35 @@ class Start(Struct, frozen=True):
     coarse: bool
 
 
-class Viewer(Protocol):
-    """What following needs of a socket."""
-
-    # Our own protocol: the version that was agreed on, whether it reads deflated messages, and what is set when the client
-    # has said where it wants to go on.
-    protocol: int | None
-    packs: bool
-    wake: asyncio.Event
+class Listener(Protocol):
+    """What following a session by the contract's messages needs of a connection."""
 
     @property
     def link(self) -> Link:
         """What is known of the way to it."""
 
-    def take_start(self) -> Start | None:
-        """Return where the client wants to go on, once."""
-
     async def deliver(self, message: Json | bytes, *, binary: bool = False) -> None:
         """Send a message and wait until there is room on the link for the next."""
+
+
+class Viewer(Listener, Protocol):
+    """What following by frames needs besides."""
+
+    # Our own protocol: the version that was agreed on, whether it reads deflated messages and rows in brief, and what is set
+    # when the client has said where it wants to go on.
+    protocol: int | None
+    packs: bool
+    wish: Wish | None
+    wake: asyncio.Event
+
+    def take_start(self) -> Start | None:
+        """Return where the client wants to go on, once."""
 
     async def greeted(self, seconds: float) -> None:
         """Wait until all that was sent is acknowledged, but not for longer than this."""
 
 
-async def follow_story(viewer: Viewer, context: ServerContext, session_id: str) -> int:
+async def follow_story(viewer: Listener, context: ServerContext, session_id: str) -> int:
     """Send the contract's messages of a session; return the code to close with once its viewers have to go."""
     wake = asyncio.Event()
     spacing_s = 1.0 / context.limits.frames_per_s
@@ -95,6 +104,7 @@ async def follow_frames(viewer: Viewer, context: ServerContext, session_id: str)
         await viewer.greeted(GREETING_S)
         cursor, told, heartbeat_due = None, watched.arrears, loop.time()
         refinement = Refinement(loop.time(), coarse=False)
+        shapes: set[int] = set()
         while True:
             if watched.closed is not None or (watched.gone and watched.misses(cursor)):
                 return CLOSED if watched.closed is None else watched.closed
@@ -104,23 +114,30 @@ async def follow_frames(viewer: Viewer, context: ServerContext, session_id: str)
                 cursor, refinement = start.cursor, Refinement(loop.time(), coarse=start.coarse)
             finer = refinement.due(loop.time(), viewer.link.detail)
             refines = finer is not None
-            sent = await watched.frame_after(cursor, finer or viewer.link.detail, refines=refines)
+            sent = await watched.frame_after(cursor, finer or viewer.link.detail, refines=refines, brief=viewer.wish)
             if sent is not None:
                 cursor = sent.cursor
-                await _deliver(viewer, sent, context)
+                await _deliver(viewer, sent, context, shapes)
                 if sent.key:
                     refinement.sent(loop.time(), coarse=sent.coarse, refines=refines)
             if watched.arrears != told or loop.time() >= heartbeat_due:
                 told, heartbeat_due = watched.arrears, loop.time() + limits.heartbeat_s
                 await viewer.deliver(heartbeat_message(watched.cursor, told, context.clock()))
             if sent is not None:
-                await asyncio.sleep(max(spacing_s, viewer.link.pause_s))
+                outlined = sent.brief is not None and sent.brief.outlined
+                await asyncio.sleep(max(OUTLINES_APART * spacing_s if outlined else spacing_s, viewer.link.pause_s))
             else:
                 await wait_at_most(wake, min(heartbeat_due - loop.time(), refinement.pause_s))
 
 
-async def _deliver(viewer: Viewer, sent: Sent, context: ServerContext) -> None:
-    if viewer.packs and len(sent.encoded) >= MIN_BYTES:
+async def _deliver(viewer: Viewer, sent: Sent, context: ServerContext, shapes: set[int]) -> None:
+    """Send a frame; ``shapes`` are those that the viewer was told of by now."""
+    if sent.brief is not None:
+        if sent.brief.shape_id not in shapes:
+            shapes.add(sent.brief.shape_id)
+            await viewer.deliver(shape_message(sent.brief))
+        await viewer.deliver(sent.encoded, binary=True)
+    elif viewer.packs and len(sent.encoded) >= MIN_BYTES:
         await viewer.deliver((await sent.packed(context.pool)).message, binary=True)
     else:
         await viewer.deliver(sent.encoded)

@@ -1,4 +1,4 @@
-"""A frame as it goes out: encoded once, and deflated once, for all viewers that get it.
+"""A frame as it goes out: encoded once, in brief or as JSON, and deflated once, for all viewers that get it.
 
 Made by a watched session; the transports take of it what their viewer reads.
 """
@@ -9,6 +9,7 @@ import asyncio
 
 from msgspec import Struct
 
+from forge_widgets.core.brief import Brief
 from forge_widgets.core.packing import pack, zlib_envelope
 from forge_widgets.core.subscription import Cursor, Frame
 from forge_widgets.server.pool import StorePool
@@ -24,8 +25,10 @@ class Packed(Struct, frozen=True):
 class Sent:
     """An encoded frame, shared by all viewers that stood at the same cursor, and packed once for all of them."""
 
-    def __init__(self, encoded: bytes, frame: Frame, *, coarse: bool) -> None:
+    def __init__(self, encoded: bytes, frame: Frame, *, coarse: bool = False, brief: Brief | None = None) -> None:
         self.encoded = encoded
+        # What it is in brief: then ``encoded`` is that message. None: JSON.
+        self.brief = brief
         # Where the frame leads.
         self.cursor = Cursor(frame.epoch, frame.last)
         self.key = frame.key

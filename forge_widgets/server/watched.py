@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from forge_widgets.core.brief import Shapes, Wish, brief_of
 from forge_widgets.core.liveness import Arrears
 from forge_widgets.core.state import State
 from forge_widgets.core.subscription import FINE, Cursor, Detail, SessionLog
@@ -64,12 +65,13 @@ class Watched:
         # Touched only in a thread of the pool, and only under both locks: the first keeps waiting off the threads, the
         # second holds where a cancelled task has let go of the first while its thread still runs.
         self._log = SessionLog(session_id)
+        self._shapes = Shapes()
         self._turn = asyncio.Lock()
         self._guard = threading.Lock()
         self._version: object = None
-        # What was encoded since the log changed last, by the cursor that it goes on from, how much is taken at once, and
-        # whether it refines.
-        self._frames: dict[tuple[Cursor | None, Detail, bool], Sent | None] = {}
+        # What was encoded since the log changed last, by the cursor that it goes on from, how much is taken at once,
+        # whether it refines, and whether it is taken in brief.
+        self._frames: dict[tuple[Cursor | None, Detail, bool, Wish | None], Sent | None] = {}
         self._stories: dict[Cursor, Told] = {}
         # Since when the store knows no such session (the loop's clock); None while it does, or can't be asked.
         self._missing_since: float | None = None
@@ -87,17 +89,19 @@ class Watched:
         if self._trouble is not None:
             raise self._trouble
 
-    async def frame_after(self, cursor: Cursor | None, detail: Detail = FINE, *, refines: bool = False) -> Sent | None:
+    async def frame_after(
+        self, cursor: Cursor | None, detail: Detail = FINE, *, refines: bool = False, brief: Wish | None = None
+    ) -> Sent | None:
         """Return the encoded frame after a cursor (None: a key frame), None where there is nothing new (SessionLog.frame)."""
         if self.misses(cursor) or (cursor == self.cursor and not refines):
             return None
-        asked = (cursor, detail, refines)
+        asked = (cursor, detail, refines, brief)
         async with self._turn:
             if asked not in self._frames:
                 if len(self._frames) >= self._reading.limits.cached_frames:
                     self._frames.clear()
                 self._frames[asked] = await self._reading.pool.run(
-                    lambda: self._encode(cursor, detail, refines=refines)
+                    lambda: self._encode(cursor, detail, refines=refines, wish=brief)
                 )
             return self._frames[asked]
 
@@ -131,13 +135,16 @@ class Watched:
         self._looked.set()
         self._wake()
 
-    def _encode(self, cursor: Cursor | None, detail: Detail, *, refines: bool) -> Sent | None:
+    def _encode(self, cursor: Cursor | None, detail: Detail, *, refines: bool, wish: Wish | None) -> Sent | None:
         with self._guard:
             # A viewer that has nothing yet asks for nothing in particular: what it gets is whole.
             start = None if cursor == NOWHERE and self._log.epoch else cursor
             frame = self._log.frame(start, detail, refines=refines)
             if frame is None:
                 return None
+            brief = None if wish is None else brief_of(frame, self._shapes, wish)
+            if brief is not None:
+                return Sent(brief.message, frame, brief=brief)
             message = frame_message(self.session_id, frame, self._log.series)
             return Sent(encode(message), frame, coarse=message.get("coarse", False))
 

@@ -10,10 +10,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 
+from forge_widgets.core.brief import Wish
 from forge_widgets.core.metrics import check_session_id
 from forge_widgets.core.subscription import Cursor
 from forge_widgets.errors import ForgeError, InvalidInput
-from forge_widgets.server.asking import coarse_of, cursor_of, protocol_of, takes_packed
+from forge_widgets.server.asking import coarse_of, cursor_of, protocol_of, takes_packed, wish_of
 from forge_widgets.server.body import Json, parse_object, text_field
 from forge_widgets.server.context import ServerContext
 from forge_widgets.server.conversation import answer
@@ -37,10 +38,11 @@ class SocketHandler(PacedSocket):
         self._rooms: dict[str, asyncio.Task[None]] = {}
         # Asks now and then whether the viewer may still see.
         self._recheck: asyncio.Task[None] | None = None
-        # Our own protocol: its version (None: a naive client), whether messages may be deflated, where the client wants to
-        # go on, and the event that wakes the viewer.
+        # Our own protocol: its version (None: a naive client), whether messages may be deflated and rows in brief, where the
+        # client wants to go on, and the event that wakes the viewer.
         self.protocol: int | None = None
         self.packs = False
+        self.wish: Wish | None = None
         self._start: Start | None = None
         self.wake = asyncio.Event()
 
@@ -71,7 +73,8 @@ class SocketHandler(PacedSocket):
             if session_id or self.protocol is not None:
                 self.session_id = check_session_id(session_id)
             if self.protocol is not None:
-                self._start, self.packs = Start(cursor_of(self), coarse_of(self)), takes_packed(self)
+                self._start = Start(cursor_of(self), coarse_of(self))
+                self.packs, self.wish = takes_packed(self), wish_of(self)
                 self._rooms[self.session_id] = self._spawn(self._stay(self.session_id, follow_frames))
             elif self.session_id:
                 self.join(self.session_id)
