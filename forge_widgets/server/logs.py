@@ -73,7 +73,9 @@ def configure_logs(
 def log_request(handler: RequestHandler) -> None:
     """Log a request that was answered, without its query, which may hold the token."""
     status, request = handler.get_status(), handler.request
-    level = logging.ERROR if status >= 500 else logging.INFO
+    level = logging.INFO
+    if status >= 500:
+        level = logging.ERROR if status == 500 else logging.WARNING
     if status < 400 and request.path.endswith(_PROBES):
         level = logging.DEBUG
     if not _LOG.isEnabledFor(level):
