@@ -12,6 +12,8 @@ from typing import Any
 
 import engineio
 import socketio
+from engineio.packet import NOOP
+from engineio.packet import Packet as EnginePacket
 
 from forge_widgets.server.context import ServerContext
 
@@ -107,6 +109,9 @@ class Engine:
         socket = self._socket(engine_id)
         if socket is not None:
             await socket.receive(packet)
+            if socket.closed:
+                # Its client said goodbye, and may still have a poll open, which nothing else would end for long.
+                await socket.queue.put(EnginePacket(NOOP))
 
     def waiting(self, engine_id: str) -> int:
         """Return how many packets wait to be fetched or written."""

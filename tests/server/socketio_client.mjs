@@ -14,19 +14,19 @@ const socket = io(url, options);
 socket.onAny((event, ...args) => tell(event, ...args));
 socket.on('connect', () => {
   tell('connect', socket.io.engine.transport.name);
-  socket.io.engine.once('upgrade', transport => tell('upgrade', transport.name));
   // As existing clients do, on each connect.
   for (const session of joins ?? []) socket.emit('join_room', session);
 });
+socket.io.on('open', () => socket.io.engine.once('upgrade', transport => tell('upgrade', transport.name)));
 socket.on('disconnect', reason => tell('disconnect', reason));
 socket.on('connect_error', error => tell('connect_error', error.message));
 
-createInterface({ input: process.stdin }).on('line', line => {
-  const { emit, args, ack, close, raw } = JSON.parse(line);
-  if (close) {
-    socket.close();
-    process.exit(0);
-  } else if (raw) socket.io.engine.write(raw);
-  else if (ack) socket.emit(emit, ...args, (...answer) => tell('ack', ...answer));
-  else socket.emit(emit, ...args);
-}).on('close', () => process.exit(0));
+// At the end of its input it says goodbye, and the process ends once that has been sent.
+createInterface({ input: process.stdin })
+  .on('line', line => {
+    const { emit, args, ack, raw } = JSON.parse(line);
+    if (raw) socket.io.engine.write(raw);
+    else if (ack) socket.emit(emit, ...args, (...answer) => tell('ack', ...answer));
+    else socket.emit(emit, ...args);
+  })
+  .on('close', () => socket.close());
