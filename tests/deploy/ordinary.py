@@ -41,7 +41,8 @@ def as_user(user: pwd.struct_passwd) -> list[str]:
 def user_of_this_clone() -> pwd.struct_passwd:
     """Return the ordinary user; who runs the tests, where the ordinary user can't read this clone (root's home, say)."""
     user = ordinary_user()
-    command = [*as_user(user), sys.executable, "-c", "import forge_widgets.cli"]
+    reach = 'test -x "$0" && exec "$0" -c "import forge_widgets.cli"'
+    command = [*as_user(user), "/bin/sh", "-c", reach, sys.executable]
     tried = subprocess.run(command, check=False, capture_output=True, timeout=60, env=bare_environment(), cwd="/")
     return user if tried.returncode == 0 else pwd.getpwuid(os.getuid())
 

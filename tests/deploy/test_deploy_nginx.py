@@ -42,13 +42,13 @@ def front(certificate: Certificate, servers: tuple[Serving, Serving]) -> Iterato
 
 
 def watch(front: Nginx, session_id: str, **options: str) -> Viewer:
-    viewer = Viewer(front.url, session_id, TOKEN, **options).start()  # type: ignore[arg-type]
+    viewer = Viewer(front.bare_url, session_id, TOKEN, **options).start()  # type: ignore[arg-type]
     viewer.until(lambda: viewer.chapters, f"first frame ({front.errors()})", 20)
     return viewer
 
 
 def naive(front: Nginx, path: str) -> ClientConnection:
-    return connect(f"{front.url.replace('http', 'ws', 1)}{path}", additional_headers=AUTHORIZATION, proxy=None)
+    return connect(f"{front.bare_url.replace('http', 'ws', 1)}{path}", additional_headers=AUTHORIZATION, proxy=None)
 
 
 def test_a_person_is_led_to_https_and_offered_http_2(front: Nginx) -> None:

@@ -28,12 +28,12 @@ def test_nobody_is_cut_off_who_has_nothing_to_hear_for_long(certificate: Certifi
     changed = {"proxy_read_timeout 60s": "proxy_read_timeout 3s", "proxy_send_timeout 60s": "proxy_send_timeout 3s"}
     with nginx(certificate, store.port, changed=changed) as front:
         training = store.train("quiet")
-        viewer = Viewer(front.url, "quiet", TOKEN).start()
+        viewer = Viewer(front.bare_url, "quiet", TOKEN).start()
         page = store.view_browser("quiet", url=front.url)
         viewer.until(lambda: viewer.chapters, "first frame")
         training.goes_on()
         assert training.stop() == 0
-        url = f"{front.url.replace('http', 'ws', 1)}/ws/never-begun"
+        url = f"{front.bare_url.replace('http', 'ws', 1)}/ws/never-begun"
         # A naive client: it hears nothing but native pings.
         with connect(url, additional_headers=AUTHORIZATION, proxy=None) as naive:
             assert json.loads(naive.recv(timeout=10))["type"] == "session_joined"
@@ -56,7 +56,7 @@ def test_a_proxy_that_cuts_before_a_heartbeat_costs_nothing_but_the_way_back(
         nginx(certificate, server.port, changed={"proxy_read_timeout 60s": "proxy_read_timeout 1s"}) as front,
     ):
         training = store.train("cut", steps_per_s=50)
-        viewer = Viewer(front.url, "cut", TOKEN).start()
+        viewer = Viewer(front.bare_url, "cut", TOKEN).start()
         page = store.view_browser("cut", url=front.url)
         training.goes_on()
         assert training.stop() == 0
