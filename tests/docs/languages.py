@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import nbformat
+import yaml
 from nbclient import NotebookClient
 from traitlets.config.loader import PyFileConfigLoader
 
@@ -123,7 +124,8 @@ def _typescript(block: Block, places: Places, folder: Path) -> None:
     tsc = ["node", os.fspath(_UI / "node_modules" / "typescript" / "bin" / "tsc"), "-p", os.fspath(folder)]
     done = subprocess.run(tsc, capture_output=True, text=True, timeout=_TIMEOUT_S, cwd=folder, check=False)
     # TS1… are the errors of the grammar.
-    wrong = [line for line in done.stdout.splitlines() if re.search(r"error TS1\d{3}:" if parse else r"error TS", line)]
+    kind = re.compile(rf"^{re.escape(name)}.*error TS{'1' if parse else ''}")
+    wrong = [line for line in done.stdout.splitlines() if kind.search(line)]
     assert not wrong, f"{block.name}\n" + "\n".join(wrong)
 
 
@@ -135,6 +137,14 @@ def _deployed(block: Block, places: Places, folder: Path) -> None:
 def _ini(block: Block, places: Places, folder: Path) -> None:
     if not is_deployed(block):
         configparser.ConfigParser(strict=True, interpolation=None).read_string(block.text)
+
+
+def _yaml(block: Block, places: Places, folder: Path) -> None:
+    if not is_deployed(block):
+        try:
+            yaml.safe_load(block.text)
+        except yaml.YAMLError as error:
+            raise AssertionError(f"{block.name}: {error}") from error
 
 
 def is_deployed(block: Block) -> bool:
@@ -157,5 +167,5 @@ RUNNERS: Mapping[str, Callable[[Block, Places, Path], None]] = {
     "text": _text,
     "ts": _typescript,
     "tsx": _typescript,
-    "yaml": _deployed,
+    "yaml": _yaml,
 }
