@@ -142,7 +142,7 @@ def assert_recovered(demo: subprocess.Popen[str]) -> None:
 def assert_monitored(demo: subprocess.Popen[str], server: LabServer, watched: list[str]) -> None:
     """See that the fourth part says what the routes say."""
     line_with(demo, "4 of 4 · Session monitoring")
-    assert line_with(demo, f"{server.url}forge/api/health").split()[1:] == ["healthy,", "1", "active"]
+    assert line_with(demo, f"{server.url}forge/api/health").split()[1] == "healthy,"
     rows = [line_with(demo, session_id).split() for session_id in watched]
     assert [row[1] for row in rows] == ["completed"] * 3 + ["running"]
     assert rows[2][:6] == [watched[2], "completed", "3/3", "1,000/1,000", rows[2][4], "0"]
@@ -246,7 +246,8 @@ def test_the_snippet_is_what_runs_and_names_the_session() -> None:
 @pytest.fixture
 def player(forge: CommandLine, tmp_path: Path) -> Iterator[Player]:
     store = open_store(forge.store)
-    yield Player(store, LabServer("http://127.0.0.1:9/"), logs=tmp_path, workplace=tmp_path, out=io.StringIO())
+    server = LabServer("http://127.0.0.1:9/")
+    yield Player(store, server, logs=tmp_path, workplace=tmp_path, out=io.StringIO(), pause_s=0)
     store.close()
 
 

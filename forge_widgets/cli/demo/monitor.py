@@ -56,9 +56,9 @@ class Monitor:
 
     def ask(self) -> Answers:
         """Ask the server. Raises OSError where it does not answer."""
-        health = self._server.ask("forge/api/health")
-        listed = self._server.ask("forge/api/sessions")
         documents = [self._server.ask(f"forge/api/progress/{name}") for name in self._session_ids]
+        listed = self._server.ask("forge/api/sessions")
+        health = self._server.ask("forge/api/health")
         rows = tuple(_cells(document, time.time()) for document in documents if document is not None)
         return Answers(health["status"], health["active_sessions"], listed["total"], rows)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import textwrap
+import time
 from pathlib import Path
 from typing import TextIO
 
@@ -32,13 +33,19 @@ class PartFailed(ForgeError):
 class Player:
     """Plays parts into one store, shown by one server."""
 
-    def __init__(self, store: Store, server: LabServer, *, logs: Path, workplace: Path, out: TextIO) -> None:
-        """``logs`` takes what the trainings print, ``workplace`` is the folder that they run in."""
+    def __init__(
+        self, store: Store, server: LabServer, *, logs: Path, workplace: Path, out: TextIO, pause_s: float
+    ) -> None:
+        """``logs`` takes what the trainings print, ``workplace`` is the folder that they run in.
+
+        ``pause_s`` is how long each of them is left to be looked at when it has ended.
+        """
         self._store = store
         self._server = server
         self._logs = logs
         self._workplace = workplace
         self._out = out
+        self._pause_s = pause_s
         # Sessions played so far.
         self._sessions: list[str] = []
 
@@ -50,6 +57,7 @@ class Player:
             if run.said:
                 self._say(run.said)
             self._train(part, run)
+            time.sleep(self._pause_s)
 
     def _head(self, part: Part, place: str) -> None:
         title = f"{place} · {part.title}" if place else part.title

@@ -26,7 +26,7 @@ from forge_widgets.stores.base import Store
 PAGE_OPENS_WITHIN_S = 10.0
 LOOK_S = 0.2
 PAUSE_S = 2.0
-"""Between two parts, so that the end of one is seen."""
+QUICK_PAUSE_S = 0.5
 
 
 class Show:
@@ -56,8 +56,9 @@ class Show:
                 ends.enter_context(opened_page(url, hidden_folder(folder)))
                 _wait_for_viewer(server, parts[0].session_id)
             workplace = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="forge-demo-")))
-            player = Player(store, server, logs=hidden_folder(folder), workplace=workplace, out=sys.stdout)
-            failed = self._play(player, parts)
+            logs, pause_s = hidden_folder(folder), PAUSE_S if self.mode == "demo" else QUICK_PAUSE_S
+            player = Player(store, server, logs=logs, workplace=workplace, out=sys.stdout, pause_s=pause_s)
+            failed = _play(player, parts)
             if own is not None and not exit_when_done:
                 print("\nThe server goes on until Ctrl-C.", flush=True)
                 _wait(own)
@@ -71,17 +72,16 @@ class Show:
         print("Starting JupyterLab …", flush=True)
         return ends.enter_context(started_server(folder, hidden_folder(folder) / "jupyter.log", self._port, store))
 
-    def _play(self, player: Player, parts: Sequence[Part]) -> int:
-        """Play the parts one after the other; where one fails, the others are left out."""
+
+def _play(player: Player, parts: Sequence[Part]) -> int:
+    """Play the parts one after the other; where one fails, the others are left out."""
+    try:
         for number, part in enumerate(parts, 1):
-            try:
-                player.play(part, f"{number} of {len(parts)}" if len(parts) > 1 else "")
-            except (PartFailed, OSError) as error:
-                print(f"forge-widgets: {error}", file=sys.stderr)
-                return 1
-            if self.mode == "demo" and number < len(parts):
-                time.sleep(PAUSE_S)
-        return 0
+            player.play(part, f"{number} of {len(parts)}" if len(parts) > 1 else "")
+    except (PartFailed, OSError) as error:
+        print(f"forge-widgets: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def demo_folder() -> Path:
