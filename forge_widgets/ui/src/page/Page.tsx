@@ -71,14 +71,20 @@ function Session({ sessionId, server }: { readonly sessionId: string; readonly s
 
 /** Ask for the list while somebody sees it: not in a tab behind another, nor on a phone that shows a session. */
 function usePolling(poll: SessionsPoll, listed: boolean): void {
-  const shown = useSyncExternalStore(followPage, isPageShown);
   useEffect(() => {
-    if (!listed || !shown) return undefined;
-    poll.start();
+    if (!listed) return undefined;
+    // At once, not with the next rendering: a hidden tab has to wait a second for that.
+    const follow = (): void => {
+      if (isPageShown()) poll.start();
+      else poll.stop();
+    };
+    follow();
+    const unfollow = followPage(follow);
     return () => {
+      unfollow();
       poll.stop();
     };
-  }, [poll, listed, shown]);
+  }, [poll, listed]);
 }
 
 /** Begin a session at its top, and come back to the list where one left it; the ref is for where a session stands. */

@@ -51,6 +51,8 @@ export class ServerLane implements Lane {
     const wanted = demand === 'on';
     if (wanted === this.#wanted) return;
     this.#wanted = wanted;
+    // A better way is open: what kept this one is over, and it is not known to fail until it has been tried again.
+    if (demand === 'off') this.#failures = 0;
     if (!wanted) this.#disconnect();
     else if (this.#barred === null) this.#open();
     else this.#retryAfter(this.#pauseMs());
