@@ -6,6 +6,7 @@ this file once with FORGE_UPDATE_VECTORS=1, look at what changed, and commit it.
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import os
@@ -17,6 +18,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from forge_widgets.core.brief import Shapes, Wish, brief_of, shape_message
 from forge_widgets.core.eta import estimate
 from forge_widgets.core.events import Body, Event, Record, length
 from forge_widgets.core.pulse import pulse
@@ -318,7 +320,49 @@ def coalesced_case(name: str, records: list[Record]) -> Case:
     }
 
 
+def brief_cases() -> list[Case]:
+    """Logs of rows as one frame in brief after the first row, and the state that the view is in then."""
+    fast = steps(1, 60, apart=0.002, at=START + 1, currentModel=2.0, accuracy=0.5)
+    chosen: dict[str, tuple[list[Record], Wish]] = {
+        "one row": (log_of(steps(0, 2)), "outline"),
+        "rows of two blocks": (log_of(steps(0, 5), steps(5, 70)), "outline"),
+        "rows that lack metrics, and numbers that are none": (
+            log_of(logs()["rows that lack metrics"][0].body),
+            "outline",
+        ),
+        "rows of several models": (log_of(logs()["rows of several models in one block"][0].body), "outline"),
+        "great numbers, and negative ones": (
+            log_of(block_of([(START + at, {"currentStep": at, "x": -1e15 * at, "y": -0.1 * at}) for at in range(3)])),
+            "rows",
+        ),
+        "rows that come fast": (log_of(steps(0, 1), fast), "outline"),
+        "rows that come fast, every one": (log_of(steps(0, 1), fast), "rows"),
+    }
+    cases = []
+    for name, (records, wish) in chosen.items():
+        log = SessionLog("s")
+        log.apply(Slice("e1", 1, records[-1].last, records))
+        frame = log.frame(Cursor("e1", 1))
+        assert frame is not None
+        brief = brief_of(frame, Shapes(), wish)
+        assert brief is not None
+        begun = fold(State(), records[0].up_to(1))
+        cases.append(
+            {
+                "name": name,
+                "begun": state_message(begun),
+                "shape": shape_message(brief),
+                "message": base64.b64encode(brief.message).decode(),
+                "frame": frame_message("s", frame, log.series),
+                "outlined": brief.outlined,
+                "state": state_message(log.state),
+            }
+        )
+    return cases
+
+
 VECTORS: dict[str, Callable[[], list[Case]]] = {
+    "brief": brief_cases,
     "fold": fold_cases,
     "eta": eta_cases,
     "pulse": pulse_cases,

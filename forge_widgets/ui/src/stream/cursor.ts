@@ -1,7 +1,7 @@
 // Where a viewer stands in a log, and what it makes of the frames that come: apply, drop, or ask again. The rules of
 // docs/PROTOCOL.md without any I/O: the transports may repeat, reorder and lose. Called by the session stream.
 import type { DeltaFrame, Frame, KeyFrame } from './messages';
-import { lastOffset, recordAfter } from './records';
+import { isRows, lastOffset, recordAfter } from './records';
 import type { Cursor, LogRecord } from './records';
 import { Series } from './series';
 import { emptyState, fold } from './state';
@@ -71,6 +71,8 @@ export class CursorClient {
     if (known?.epoch !== frame.epoch) return 'hole';
     if (frame.to <= known.offset) return 'dropped';
     if (frame.from > known.offset + 1) return 'hole';
+    // An outline is of all its rows: of some of them it says nothing.
+    if (frame.from <= known.offset && frame.records.some(({ body }) => isRows(body) && body.outline !== undefined)) return 'hole';
     for (const record of frame.records) {
       if (lastOffset(record) > known.offset) this.#takeRecord(recordAfter(record, known.offset));
     }

@@ -58,6 +58,17 @@ export interface Heartbeat {
   readonly timestamp: number;
 }
 
+/** What many frames in brief have in common: told once on a connection, before the first of them. */
+export interface Shape {
+  readonly type: 'shape';
+  readonly id: number;
+  readonly epoch: string;
+  readonly attempt: number;
+  readonly producer: string;
+  /** Names of the metrics, in the order of the columns. */
+  readonly names: readonly string[];
+}
+
 /** The answer to a poll. */
 export interface Poll {
   readonly type: 'poll';
@@ -86,7 +97,7 @@ export interface ServerError {
   readonly protocols: readonly number[];
 }
 
-export type ServerMessage = Welcome | Frame | Heartbeat | Poll | Pong | Unsubscribed | ServerError;
+export type ServerMessage = Welcome | Frame | Shape | Heartbeat | Poll | Pong | Unsubscribed | ServerError;
 
 /** Parse a message; null where it is none of ours or is malformed. */
 export function parseMessage(message: unknown): ServerMessage | null {
@@ -100,6 +111,8 @@ export function parseMessage(message: unknown): ServerMessage | null {
         return frame(read);
       case 'heartbeat':
         return heartbeat(read);
+      case 'shape':
+        return shape(read);
       case 'poll':
         return poll(read);
       case 'pong':
@@ -156,6 +169,17 @@ function heartbeat(read: Fields): Heartbeat {
     unsaved: at(read, 'unsaved', finite),
     reason: at(read, 'reason', text),
     timestamp: at(read, 'timestamp', finite),
+  };
+}
+
+function shape(read: Fields): Shape {
+  return {
+    type: 'shape',
+    id: at(read, 'id', finite),
+    epoch: at(read, 'epoch', text),
+    attempt: at(read, 'attempt', finite),
+    producer: at(read, 'producer', text),
+    names: at(read, 'names', list).map((name) => text(name, 'names')),
   };
 }
 

@@ -39,6 +39,24 @@ export interface Rows {
   readonly columns: ReadonlyMap<string, Column>;
   /** Rows that the producer had to drop just before these. */
   readonly thinned: number;
+  /** Where the rows came too fast to be told: what they were. Then only the newest of them is in the columns. */
+  readonly outline?: Outline;
+}
+
+/** Rows of which only the newest was told, and of each metric the least and the greatest value. */
+export interface Outline {
+  /** How many they were, the newest included. */
+  readonly count: number;
+  /** When the first of them was, in seconds since the epoch. */
+  readonly startedAt: number;
+  /** Metrics that were not the same in all of them, in the order of their names. */
+  readonly lines: readonly OutlinedLine[];
+}
+
+/** The least and the greatest point of a metric, in the order of their coming; values in single precision. */
+export interface OutlinedLine {
+  readonly metric: string;
+  readonly points: readonly (readonly [step: number, value: number])[];
 }
 
 /** What stands in a log: an event at one offset, or rows at a run of them. */
@@ -64,10 +82,15 @@ export function isRows(body: TrainingEvent | Rows): body is Rows {
 
 /** Return the offset of a record's last row, or of its event. */
 export function lastOffset(record: LogRecord): number {
-  return isRows(record.body) ? record.offset + record.body.timestamps.length - 1 : record.offset;
+  return isRows(record.body) ? record.offset + rowCount(record.body) - 1 : record.offset;
 }
 
-/** Return the part of a record that lies after an offset; a cursor may stand inside a block. */
+/** Return how many rows of a log these are. */
+export function rowCount(rows: Rows): number {
+  return rows.outline?.count ?? rows.timestamps.length;
+}
+
+/** Return the part of a record that lies after an offset; a cursor may stand inside a block, but not inside an outline. */
 export function recordAfter(record: LogRecord, offset: number): LogRecord {
   const skip = offset + 1 - record.offset;
   if (skip <= 0 || !isRows(record.body)) return record;

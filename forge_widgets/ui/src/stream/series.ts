@@ -3,7 +3,7 @@
 // Grown by the cursor client alone; the components read points.
 import { curveNames } from './metrics';
 import { isRows } from './records';
-import type { LogRecord, Rows } from './records';
+import type { LogRecord, Outline, Rows } from './records';
 
 const MAX_BUCKETS = 400;
 const MAX_LINES = 120;
@@ -29,15 +29,15 @@ export class Line {
   #filled = 0;
   #last: Point | null = null;
 
-  /** Take one more point. NaN is kept only as the newest: it has no place among least and greatest. */
-  add(step: number, value: number): void {
+  /** Take one more point, which stands for `rows` rows. NaN is kept only as the newest: it has no place among least and greatest. */
+  add(step: number, value: number, rows = 1): void {
     const point: Point = [step, value];
     this.#last = point;
     if (Number.isNaN(value)) return;
     const newest = this.#buckets.at(-1);
     if (newest !== undefined && this.#filled < this.#stride) {
       this.#buckets[this.#buckets.length - 1] = merged(newest, [point, point]);
-      this.#filled += 1;
+      this.#filled += rows;
       return;
     }
     if (this.#buckets.length >= MAX_BUCKETS) {
@@ -45,7 +45,7 @@ export class Line {
       this.#stride *= 2;
     }
     this.#buckets.push([point, point]);
-    this.#filled = 1;
+    this.#filled = rows;
   }
 
   /** Start from points that stand for `rows` rows, so that old rows keep their share of the buckets when new ones come. */
@@ -106,16 +106,27 @@ export class Series {
     const names = curveNames(rows.columns.keys());
     const steps = rows.columns.get('currentStep');
     const models = rows.columns.get('currentModel');
+    if (rows.outline !== undefined) this.#addOutline(rows.outline, rows.columns, modelNumber(models?.[0] ?? 1));
     rows.timestamps.forEach((_, index) => {
       const step = steps?.[index] ?? null;
       if (step === null) return;
       const model = modelNumber(models?.[index] ?? 1);
       for (const name of names) {
         const value = rows.columns.get(name)?.[index] ?? null;
-        if (value !== null) this.#line(name, model)?.add(step, value);
+        if (value !== null) this.#line(name, model)?.add(step, value, rows.outline === undefined ? 1 : 0);
       }
     });
   }
+
+  /** Take the least and the greatest of each metric for all of the rows, or the newest where it was the same in all. */
+  #addOutline({ count, lines }: Outline, columns: Rows['columns'], model: number): void {
+    const step = columns.get('currentStep')?.[0] ?? NaN;
+    for (const name of curveNames(columns.keys())) {
+      const points = lines.find(({ metric }) => metric === name)?.points ?? [[step, columns.get(name)?.[0] ?? NaN]];
+      for (const [at, value] of points) this.#line(name, model)?.add(at, value, count / points.length);
+    }
+  }
+
 
   /** Take one row; a row without `currentStep` has no place on the axis and is passed over. */
   #addRow(metrics: ReadonlyMap<string, number>): void {

@@ -1,4 +1,4 @@
-// How long the stream waits for what. One place; overridden by hosts' settings and by tests.
+// How long the stream waits for what, and how it takes rows. One place; overridden by hosts' settings and by tests.
 
 /** Times in milliseconds. */
 export interface StreamSettings {
@@ -32,6 +32,8 @@ export interface StreamSettings {
   /** Listeners are told at most this often, while the page is shown and while it is hidden. */
   readonly notifyMs: number;
   readonly notifyHiddenMs: number;
+  /** How a socket is sent rows in brief: every one, or outlined where they come fast. */
+  readonly brief: 'rows' | 'outline';
 }
 
 export const DEFAULT_SETTINGS: StreamSettings = {
@@ -52,4 +54,5 @@ export const DEFAULT_SETTINGS: StreamSettings = {
   resumeSpacingMs: 1_000,
   notifyMs: 50,
   notifyHiddenMs: 1_000,
+  brief: 'outline',
 };

@@ -4,7 +4,7 @@
 import { METRIC_DEFAULTS } from './metrics';
 import { foldModels, foldModelLosses } from './models';
 import { overallSteps, paceAfterRows, withPace } from './pace';
-import { isRows } from './records';
+import { isRows, rowCount } from './records';
 import type { LogRecord, Rows, Status, TrainingEvent } from './records';
 
 /** Who said something and when: [timestamp, producer, sequence]. The greatest stamp wins. */
@@ -96,16 +96,18 @@ export function fold(state: State, record: LogRecord): State {
 
 function foldRows(state: State, record: LogRecord, rows: Rows): State {
   const metrics = new Map(state.metrics);
+  // The newest row of an outline stands at its end.
+  const untold = rowCount(rows) - rows.timestamps.length;
   for (const [name, column] of rows.columns) {
     const index = column.findLastIndex((value) => value !== null);
     const value = column[index];
     const timestamp = rows.timestamps[index];
     if (value === undefined || value === null || timestamp === undefined) continue;
-    put(metrics, name, value, [timestamp, record.producer, record.sequence + index]);
+    put(metrics, name, value, [timestamp, record.producer, record.sequence + untold + index]);
   }
   const newest = rows.timestamps.length - 1;
   const at = rows.timestamps[newest] ?? 0;
-  const stamp: Stamp = [at, record.producer, record.sequence + newest];
+  const stamp: Stamp = [at, record.producer, record.sequence + untold + newest];
   const running = !isBefore(stamp, state.statusStamp);
   return {
     ...state,
@@ -115,10 +117,10 @@ function foldRows(state: State, record: LogRecord, rows: Rows): State {
     error: running ? '' : state.error,
     message: running ? '' : state.message,
     lost: false,
-    startedAt: state.startedAt || (rows.timestamps[0] ?? 0),
+    startedAt: state.startedAt || (rows.outline?.startedAt ?? rows.timestamps[0] ?? 0),
     updatedAt: Math.max(state.updatedAt, at),
     steppedAt: Math.max(state.steppedAt, at),
-    rows: state.rows + rows.timestamps.length,
+    rows: state.rows + rowCount(rows),
     thinned: state.thinned + rows.thinned,
     models: foldModelLosses(state.models, rows),
     pace: paceAfterRows(state.pace, rows, metrics),

@@ -1,8 +1,10 @@
-// Frames over a WebSocket: one connection from opening to its end. Thin: it parses, and says why it ended; when to come
+// Frames over a WebSocket, in brief, deflated or as text: one connection from opening to its end. Thin: it parses, and says why it ended; when to come
 // back is the lane's business.
+import { isBrief, readBrief } from './brief';
 import { DELETED, noCommonProtocol, UNREADABLE } from './failures';
 import { canInflate, inflate } from './inflate';
 import { isFrame, parseText } from './messages';
+import type { ServerMessage, Shape } from './messages';
 import { OFFER } from './protocol';
 import type { AdapterContext, Failure, ServerAccess, TransportAdapter } from './transport';
 
@@ -19,6 +21,8 @@ export class WebSocketAdapter implements TransportAdapter {
   // What the server did not like, said before it closes.
   #complaint = '';
   #spoken: readonly number[] = [];
+  // What frames in brief refer to, by number.
+  readonly #shapes = new Map<number, Shape>();
   // Deflated messages that are not read yet and those behind them: how many, and the end of their row.
   #late = 0;
   #row = Promise.resolve();
@@ -36,6 +40,7 @@ export class WebSocketAdapter implements TransportAdapter {
       ...from,
       ...(this.#context.coarse() && { coarse: '1' }),
       ...(canInflate && { encoding: 'deflate' }),
+      brief: this.#context.settings.brief,
     });
     let socket: WebSocket;
     try {
@@ -73,28 +78,33 @@ export class WebSocketAdapter implements TransportAdapter {
 
   /** Messages are read in their order, however long one takes to inflate. */
   #receive(data: string | ArrayBuffer): void {
-    if (typeof data === 'string' && this.#late === 0) {
+    const late = typeof data !== 'string' && !isBrief(data);
+    if (!late && this.#late === 0) {
       this.#read(data);
       return;
     }
-    const read = typeof data === 'string' ? data : inflate(data);
+    const read = late ? inflate(data) : data;
     this.#late += 1;
     this.#row = this.#row.then(async () => {
-      const text = await read;
+      const message = await read;
       this.#late -= 1;
       // Closed in the meantime: whoever comes next asks from the cursor.
-      if (this.#socket !== null) this.#read(text);
+      if (this.#socket !== null) this.#read(message);
     }).catch(console.error); // one message that nobody can bear must not end the row
   }
 
-  #read(text: string | null): void {
-    const message = parseText(text);
+  #read(data: string | ArrayBuffer | null): void {
+    const message: ServerMessage | null = data instanceof ArrayBuffer ? readBrief(data, this.#shapes) : parseText(data);
+    if (message?.type === 'shape') {
+      this.#shapes.set(message.id, message);
+      return;
+    }
     if (message?.type === 'error') {
       this.#complaint = message.error;
       this.#spoken = message.protocols;
     }
     if (message !== null) this.#context.onMessage(message);
-    else if (text === null || isFrame(text)) this.#end(UNREADABLE);
+    else if (typeof data !== 'string' || isFrame(data)) this.#end(UNREADABLE);
   }
 
   #send(message: Record<string, unknown>): void {

@@ -1,0 +1,189 @@
+"""Frames in brief: every row as it was recorded, or an outline that tells all that a view keeps."""
+
+from __future__ import annotations
+
+import math
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forge_widgets.core.brief import MAX_SHAPES, Brief, Shape, Shapes, Wish, brief_of, shape_message
+from forge_widgets.core.events import Body, Event, Record, length
+from forge_widgets.core.steps import Row, StepBlock, block_of
+from forge_widgets.core.subscription import Cursor, Frame, SessionLog, Slice
+from tests.core.briefs import Read, read_brief, rows_of
+
+START = 1_763_800_000.123456
+
+
+def frame_of(*bodies: Body, after: int = 0, producer: str = "p", sequence: int = 1) -> Frame:
+    """Return the delta frame after so many offsets of a log of one producer."""
+    records, offset = [], 1
+    for body in bodies:
+        records.append(Record(offset=offset, attempt=1, producer=producer, sequence=sequence + offset - 1, body=body))
+        offset += length(body)
+    log = SessionLog("s")
+    log.apply(Slice("e", 1, offset - 1, records))
+    frame = log.frame(Cursor("e", after))
+    assert frame is not None
+    assert not frame.key
+    return frame
+
+
+def encoded(frame: Frame, wish: Wish = "outline") -> Brief:
+    brief = brief_of(frame, Shapes(), wish)
+    assert brief is not None
+    return brief
+
+
+def read(brief: Brief) -> Read:
+    return read_brief(brief.message, list(brief.shape.names))
+
+
+def fast(first: int, count: int, *, apart: float = 0.001, **metrics: float) -> StepBlock:
+    rows: list[Row] = [
+        (START + apart * step, {"currentStep": float(step), "loss": math.sin(step) + 2, **metrics})
+        for step in range(first, first + count)
+    ]
+    return block_of(rows)
+
+
+VALUES = st.one_of(
+    st.floats(allow_nan=False, width=64),
+    st.integers(-(10**15), 10**15).map(float),
+    st.sampled_from([0.0, -0.0, math.inf, -math.inf, 5e-324, 1e308]),
+)
+ROWS = st.lists(
+    st.tuples(st.floats(0, 4e9), st.dictionaries(st.sampled_from(["currentStep", "loss", "é", "b c"]), VALUES)),
+    min_size=1,
+    max_size=40,
+)
+
+
+@given(ROWS, st.integers(0, 5_000), st.sampled_from([1, 7, 10**9]))
+def test_every_row_comes_as_it_was_recorded(rows: list[Row], thinned: int, sequence: int) -> None:
+    brief = encoded(frame_of(block_of(rows, thinned), sequence=sequence), "rows")
+    told = read(brief)
+    assert repr(rows_of(told, list(brief.shape.names))) == repr(
+        [(at, dict(sorted(metrics.items()))) for at, metrics in rows]
+    )
+    assert (told.first, told.count, told.sequence, told.thinned) == (1, len(rows), sequence, thinned)
+    assert not brief.outlined
+
+
+def test_a_number_that_is_none_stays_one() -> None:
+    brief = encoded(frame_of(block_of([(1.0, {"loss": math.nan})])), "rows")
+    (column,) = read(brief).columns
+    assert column[0] is not None
+    assert math.isnan(column[0])
+
+
+def test_blocks_of_one_producer_are_one_table() -> None:
+    patchy = block_of([(START + 9, {"currentStep": 9.0, "loss": 1.5}), (START + 10, {"currentStep": 10.0})])
+    frame = frame_of(fast(0, 3), fast(3, 2), patchy, after=1)
+    brief = encoded(frame, "rows")
+    told = read(brief)
+    assert (told.first, told.count, told.sequence) == (2, 6, 2)
+    steps, losses = (told.columns[brief.shape.names.index(name)] for name in ("currentStep", "loss"))
+    assert steps == [1, 2, 3, 4, 9, 10]
+    assert losses[-2:] == [1.5, None]
+
+
+@pytest.mark.parametrize(
+    "bodies",
+    [
+        (Event(event_type="training_started", timestamp=START),),
+        (fast(0, 3), Event(event_type="phase_completed", timestamp=START, name="x")),
+        (fast(0, 3), fast(3, 3, accuracy=0.5)),
+    ],
+)
+def test_what_is_more_than_rows_of_the_same_metrics_travels_as_text(bodies: tuple[Body, ...]) -> None:
+    assert brief_of(frame_of(*bodies), Shapes(), "outline") is None
+
+
+def test_rows_of_two_producers_or_with_a_hole_between_them_travel_as_text() -> None:
+    def frame(producer: str, sequence: int) -> Frame:
+        second = Record(offset=4, attempt=1, producer=producer, sequence=sequence, body=fast(3, 3))
+        first = Record(offset=1, attempt=1, producer="p", sequence=1, body=fast(0, 3))
+        log = SessionLog("s")
+        log.apply(Slice("e", 1, 6, [first, second]))
+        found = log.frame(Cursor("e", 0))
+        assert found is not None
+        return found
+
+    assert brief_of(frame("p", 4), Shapes(), "rows") is not None
+    assert brief_of(frame("p", 5), Shapes(), "rows") is None
+    assert brief_of(frame("q", 4), Shapes(), "rows") is None
+
+
+def test_a_key_frame_and_an_empty_one_travel_as_text() -> None:
+    log = SessionLog("s")
+    log.apply(Slice("e", 1, 3, [Record(offset=1, attempt=1, producer="p", sequence=1, body=fast(0, 3))]))
+    key = log.frame(None)
+    assert key is not None
+    assert brief_of(key, Shapes(), "outline") is None
+    assert brief_of(Frame("e", 1, 0, False, log.state, []), Shapes(), "outline") is None
+
+
+def test_rows_that_come_fast_are_outlined_where_the_viewer_takes_that() -> None:
+    block = fast(100, 50, accuracy=0.25)
+    frame = frame_of(fast(0, 100), block, after=100)
+    brief = encoded(frame)
+    assert brief.outlined
+    told, names = read(brief), list(brief.shape.names)
+    assert (told.first, told.count, told.timestamps) == (101, 50, [block.timestamps[-1]])
+    assert {name: told.columns[index][0] for index, name in enumerate(names)} == block.row(49)
+    assert told.outlined_s == pytest.approx(0.049, abs=1e-6)
+    # Accuracy was the same in all, and a step is no curve.
+    ((place, points),) = told.extremes.items()
+    losses = list(block.columns["loss"].values)
+    assert names[place] == "loss"
+    assert points == sorted(
+        (100.0 + losses.index(value), struct.unpack("<f", struct.pack("<f", value))[0])
+        for value in (min(losses), max(losses))
+    )
+    assert len(brief.message) < 60
+    assert not encoded(frame, "rows").outlined
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        fast(0, 2),
+        fast(0, 50, apart=0.1),
+        fast(0, 50, lr=math.nan),
+        fast(0, 50, lr=1e39),
+        block_of([(START, {"loss": float(step)}) for step in range(9)]),
+        block_of([(START, {"currentStep": step / 2, "loss": 1.0}) for step in range(9)]),
+        block_of([(START, {"currentStep": float(step), "currentModel": float(step // 5)}) for step in range(9)]),
+        block_of([(START, {"currentStep": float(step), **({"loss": 1.0} if step % 2 else {})}) for step in range(9)]),
+    ],
+    ids=["few", "slow", "no number", "too great", "no steps", "halves", "two models", "patchy"],
+)
+def test_rows_that_an_outline_could_not_tell_come_one_by_one(block: StepBlock) -> None:
+    brief = encoded(frame_of(block))
+    assert not brief.outlined
+    assert read(brief).count == len(read(brief).timestamps) == len(block)
+
+
+def test_a_shape_keeps_its_number_and_a_number_means_one_shape() -> None:
+    shapes = Shapes()
+    names = ("loss",)
+    first = Shape("e", 1, "p", names)
+    assert shapes.number(first) == shapes.number(Shape("e", 1, "p", names)) == 1
+    others = [shapes.number(Shape("e", 1, f"p{index}", names)) for index in range(MAX_SHAPES)]
+    assert len({1, *others, shapes.number(first)}) == MAX_SHAPES + 2
+
+
+def test_a_shape_is_told_with_all_that_its_frames_leave_out() -> None:
+    brief = encoded(frame_of(fast(0, 3), producer="me"))
+    assert shape_message(brief) == {
+        "type": "shape",
+        "id": 1,
+        "epoch": "e",
+        "attempt": 1,
+        "producer": "me",
+        "names": ["currentStep", "loss"],
+    }
