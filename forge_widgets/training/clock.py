@@ -42,10 +42,14 @@ class ProducerClock:
         self._last = 0.0
 
     def seed(self, newest: float) -> None:
-        """Go on from the newest timestamp of a log that this producer joins, if that lies ahead of this clock."""
+        """Go on from the newest timestamp of a log that this producer joins, if that lies ahead of this clock.
+
+        What was emitted before this call, and is stamped after it, comes behind that timestamp too.
+        """
         ahead = newest + TICK_S - self.now()
         if ahead > 0:
             self._anchor += ahead
+            self._last = max(self._last, newest)
 
     def now(self) -> float:
         """Return the present as a timestamp."""

@@ -428,6 +428,9 @@ def test_the_clock_neither_falls_nor_jumps_with_the_walls() -> None:
     assert clock.stamp(52.0) >= 9_000.0
     clock.seed(10.0)
     assert clock.stamp(53.0) == pytest.approx(9_003.0)
+    # What waited while the clock was found to be behind comes after what was there: it was emitted by who joins.
+    clock.seed(20_000.0)
+    assert 20_000.0 < clock.stamp(53.1) < clock.stamp(53.2) < 20_003.3
 
 
 def test_blocks_hold_the_rows_between_two_flushes(folder: Path, recorded: Recorded) -> None:
