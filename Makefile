@@ -1,4 +1,4 @@
-# make demo   watch three networks being trained, live in JupyterLab
+# make demo   watch real trainings, one after the other, live in JupyterLab
 # make test   everything CI checks: lint, types, front-end tests, Python tests in real browsers and servers
 # make lint   the first part of it
 # make soak   the faults that a live view has to survive, on real processes: kills, cuts, full disks (docs/RELIABILITY.md),

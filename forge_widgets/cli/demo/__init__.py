@@ -1,7 +1,7 @@
-"""``forge-widgets demo``: a real training, live in JupyterLab, with one command.
+"""``forge-widgets demo``: real trainings, live in JupyterLab, with one command.
 
-Makes sure that a Jupyter server shows the store, trains in a process of its own, and follows it in the terminal.
-Every process that it starts ends with it.
+Makes sure that a Jupyter server shows the store, plays its parts one after the other, each in processes of its own, and
+follows them in the terminal. Every process that it starts ends with it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ def add_to(commands: Commands) -> None:
     parser = commands.add_parser(
         "demo",
         help="train something real and watch it in JupyterLab",
-        description="Train three small networks until they grok modular addition, and watch them live in JupyterLab. "
+        description="Four parts, one after the other, live in JupyterLab: a training loop with the hooks; one that fails, and "
+        "goes on from its checkpoint; three networks that grok; what the server's HTTP routes tell of all of them. "
         "A running Jupyter server that has forge-widgets and shows the same store is used, else one is started. "
         "Ctrl-C ends what this started.",
     )
@@ -24,14 +25,14 @@ def add_to(commands: Commands) -> None:
         "--mode",
         choices=("demo", "quick", "integration"),
         default="demo",
-        help="demo: about a minute and a half, memorising long before grokking (default); quick: under half a minute; "
+        help="demo: about two minutes, memorising long before grokking (default); quick: the same in under half a minute; "
         "integration: an existing training loop of your kind, with the few lines that make it live",
     )
     parser.add_argument("--no-browser", action="store_true", help="open no browser; the URL is printed anyway")
     parser.add_argument(
         "--exit",
         action="store_true",
-        help="end when the training is done instead of on Ctrl-C, with exit code 1 if it failed",
+        help="end when all is trained instead of on Ctrl-C, with exit code 1 if something failed",
     )
     parser.add_argument("--port", type=port, default=0, help="port of a server that is started (default: a free one)")
     add_store(parser)
