@@ -2,7 +2,7 @@
 # make test   everything CI checks: lint, types, front-end tests, Python tests in real browsers and servers
 # make lint   the first part of it
 # make soak   the faults that a live view has to survive, on real processes: kills, cuts, full disks (docs/RELIABILITY.md),
-#             and fifty times as much garbage as `make test` throws at all that reads
+#             and fifty times as much garbage as `make test` throws at all that reads; the steps of the container's image
 # make setup  only the set-up, which the others do by themselves; make clean undoes it
 
 PYTHON ?= python3
@@ -26,13 +26,13 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 demo: setup
 	$(BIN)/forge-widgets demo
 
-test: lint $(STAMPS)/chromium
+test: lint $(STAMPS)/chromium $(STAMPS)/debian
 	cd $(UI) && npm test
 	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=$(COVERAGE) $(PYTEST_ARGS)
 
 # -rP shows what each test drew its accidents by, and measured.
 soak: setup
-	FORGE_FAULTS=long $(BIN)/python -m pytest tests/faults tests/fuzz tests/server/test_server_openapi.py -rP $(PYTEST_ARGS)
+	FORGE_FAULTS=long $(BIN)/python -m pytest tests/faults tests/fuzz tests/server/test_server_openapi.py tests/deploy/test_deploy_image.py -rP $(PYTEST_ARGS)
 
 lint: setup
 	$(BIN)/ruff check .
@@ -67,6 +67,10 @@ $(STAMPS)/front-end: $(UI_SOURCES)
 
 $(STAMPS)/chromium: | $(STAMPS)/installed
 	.ci/chromium $(BIN)/python
+	touch $@
+
+$(STAMPS)/debian: | $(STAMPS)/python
+	.ci/debian
 	touch $@
 
 clean:

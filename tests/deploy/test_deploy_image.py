@@ -37,6 +37,8 @@ class Container:
         self.root = root
         self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
+        # Where commands run: WORKDIR, the root in the last stage.
+        self.place = root
         for folder in ("data", "src", "opt/forge-widgets", "run/secrets"):
             (root / folder).mkdir(parents=True, exist_ok=True)
         kept = {
@@ -63,7 +65,7 @@ class Container:
             text=True,
             timeout=900,
             env=self.environment,
-            cwd=self.root / "src",
+            cwd=self.place,
         )
 
     @contextmanager
@@ -94,6 +96,8 @@ def serves_and_is_healthy(container: Container) -> None:
         assert requests.post(url, json=update, headers=AUTHORIZATION, timeout=10).ok
         container.environment["FORGE_WIDGETS_TOKEN"] = "another-token"
         assert container.healthy() == 1
+        (container.root / "run/secrets/forge-widgets-token").write_text(f"{TOKEN}\n")
+        assert container.healthy() == 0
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     assert container.healthy() == 1
@@ -140,7 +144,11 @@ def test_the_steps_of_the_image_in_order_make_an_environment_that_serves(tmp_pat
     (tmp_path / "bin/python").symlink_to(getattr(sys, "_base_executable", sys.executable))
     container = Container(tmp_path, tmp_path / "bin")
     for step in STEPS:
-        if step.word == "COPY" and step.rest == ". .":
+        if step.word == "FROM":
+            container.place = tmp_path
+        elif step.word == "WORKDIR":
+            container.place = Path(container.placed(step.rest))
+        elif step.word == "COPY" and step.rest == ". .":
             copy_context(ROOT, tmp_path / "src")
         elif step.word == "COPY" and not step.rest.startswith("--from"):
             source, place = step.rest.split()
