@@ -21,7 +21,7 @@ LEVELS = ("debug", "info", "warning", "error")
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _SHOWN_CHARS = 300
 # Asked for all the time by those who look after a server; at "info" they would hide everything else.
-_PROBES = ("/health", "/metrics")
+_PROBES = ("/api/health", "/health", "/metrics")
 # A shorter secret could be any word of a message.
 _SECRET_CHARS = 6
 
@@ -76,7 +76,7 @@ def log_request(handler: RequestHandler) -> None:
     level = logging.INFO
     if status >= 500:
         level = logging.ERROR if status == 500 else logging.WARNING
-    if status < 400 and request.path.endswith(_PROBES):
+    if status < 400 and getattr(handler, "route", "") in _PROBES:
         level = logging.DEBUG
     if not _LOG.isEnabledFor(level):
         return
