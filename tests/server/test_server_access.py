@@ -267,3 +267,27 @@ def test_a_star_lets_in_all() -> None:
     access = Access(token="t", allow_host=("*",), allow_origin=("*",))
     assert access.knows_host("any.example")
     assert access.knows_origin("null", "any.example")
+
+
+def test_who_has_a_cookie_and_no_xsrf_header_is_told_of_the_header(mount: Mount) -> None:
+    got = requests.post(f"{mount.url}/api/progress/forged/update", json={}, cookies=cookies_of(mount), timeout=10)
+    if "/forge" in mount.url:  # stand-alone the type of the body is proof enough
+        assert (got.status_code, got.json()["error"].partition(",")[0]) == (403, "the X-XSRFToken header is missing")
+    else:
+        assert got.status_code == 200
+
+
+def test_a_person_without_a_token_is_shown_what_to_do_and_a_program_is_told(standalone_mount: Mount) -> None:
+    def refused(accept: str, query: str = "") -> requests.Response:
+        got = requests.get(f"{standalone_mount.url}/{query}", headers={"Accept": accept}, timeout=10)
+        assert got.status_code == 403
+        return got
+
+    assert "token" in refused("*/*").json()["error"]
+    # What the address says besides stands in the form, as text whatever it is.
+    page = refused("text/html,*/*;q=0.8", '?token=wrong&session=a"><script>%ff')
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert 'name="session" value="a&quot;&gt;&lt;script&gt;\ufffd"' in page.text
+    assert "script-src" not in page.headers["Content-Security-Policy"]
+    assert "wrong" not in page.text
+    assert 'name="session"' not in refused("text/html").text
