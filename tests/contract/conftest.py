@@ -109,6 +109,7 @@ def script(folder: Path) -> Iterator[Script]:
         process = subprocess.Popen(
             [sys.executable, "-c", source],
             env={**os.environ, "FORGE_WIDGETS_STORE": os.fspath(folder / "store"), **environment},
+            cwd=folder,  # the package is the installed one, whatever lies beside the tests
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
