@@ -32,6 +32,7 @@ export function StatusBox({ sessionId, progress, className, style, ...looks }: S
         <StatusMark kind={kind} />
       </span>
       <span style={{ fontWeight: 600 }}>{WORDS[kind]}</span>
+      {kind === 'error' && <span style={{ overflowWrap: 'anywhere' }}>{firstLine(progress.error ?? '')}</span>}
       {place !== '' && <span>{place}</span>}
       <span style={{ opacity: 0.85 }}>{words}</span>
       <span role="status" style={UNSEEN}>
@@ -58,6 +59,11 @@ function placeWords({ metrics }: Progress): string {
   return [...model, ...step].join(' · ');
 }
 
+function firstLine(error: string): string {
+  const [line = ''] = error.trim().split('\n', 1);
+  return line.length > LINE_CHARS ? `${line.slice(0, LINE_CHARS - 1)}…` : line;
+}
+
 function connectionWords({ transport, reason, since }: ProgressConnection): string {
   const why = reason === '' ? '' : `: ${reason}`;
   switch (transport) {
@@ -75,6 +81,8 @@ function connectionWords({ transport, reason, since }: ProgressConnection): stri
       return reason;
   }
 }
+
+const LINE_CHARS = 120;
 
 const WORDS: Readonly<Record<MarkKind, string>> = {
   connecting: 'looking',

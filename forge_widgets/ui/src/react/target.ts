@@ -16,7 +16,9 @@ export function useTarget(sessionId: string | null | undefined, source: Progress
     : POLLING_MS.usual;
   return useMemo(() => {
     if (sessionId === null || sessionId === undefined || sessionId === '') return null;
-    const key = JSON.stringify([sessionId, websocketUrl, token, pollingMs]);
+    // However a server's address is written, who means the same one shares a stream.
+    const server = websocketUrl.replace(/^http/i, 'ws').replace(/\/+$/, '');
+    const key = JSON.stringify([sessionId, server, token, pollingMs]);
     return { key, sessionId, websocketUrl, token, pollingMs };
   }, [sessionId, websocketUrl, token, pollingMs]);
 }

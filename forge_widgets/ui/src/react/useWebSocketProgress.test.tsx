@@ -151,7 +151,8 @@ describe('useWebSocketProgress', () => {
 
 describe('many on a page', () => {
   it('share a stream, and it lives as long as one of them', async () => {
-    const [one, other] = [mount(<Dashboard sessionId="s" />), new Mounted(<WebSocketProgress sessionId="s" websocketUrl={network.url} />)];
+    const one = mount(<Dashboard sessionId="s" />);
+    const other = new Mounted(<WebSocketProgress sessionId="s" websocketUrl={`${network.url.replace('ws', 'http')}/`} />);
     server.append(2);
     await until('step 2', isAt(2));
     expect(network.opened).toBe(1);
@@ -224,14 +225,17 @@ describe('WebSocketProgress', () => {
 
   it('tells an error once that the session stands at, also where others have followed it before', async () => {
     server.append(1);
-    Object.assign(server.log, { state: { ...server.log.state, status: 'error', error: 'CUDA out of memory' } });
+    Object.assign(server.log, { state: { ...server.log.state, status: 'error', error: 'CUDA out of memory\nTraceback' } });
     const errors: string[] = [];
     const onError = (error: string): number => errors.push(error);
     mount(<Dashboard sessionId="s" />);
-    await until('the error', () => newest().error === 'CUDA out of memory');
+    await until('the error', () => newest().error === 'CUDA out of memory\nTraceback');
     mount(<WebSocketProgress sessionId="s" websocketUrl={network.url} onError={onError} />);
     await until('word of it', () => errors.length > 0);
-    expect(errors).toEqual(['CUDA out of memory']);
+    expect(errors).toEqual(['CUDA out of memory\nTraceback']);
+    const words = mounted[0]?.host.querySelector('.forge-progress')?.textContent;
+    expect(words).toContain('CUDA out of memory');
+    expect(words).not.toContain('Traceback');
     expect(mounted[0]?.host.querySelector('[role=status]')?.textContent).toBe('s: error. WebSocket.');
   });
 
