@@ -56,6 +56,18 @@ def test_the_total_in_force_is_of_the_state_unless_the_update_names_one() -> Non
     assert (of_state.row(0)["grokProgress"], of_update.row(0)["grokProgress"]) == (25.0, 50.0)
 
 
+def test_a_total_that_is_said_after_its_step_derives_the_progress_again_unless_the_client_says_it() -> None:
+    derived, said = state_after(made(metrics={"currentStep": 50})), made(metrics={"currentStep": 50, "grokProgress": 7})
+
+    def progress(state: State, **body: Any) -> float | None:
+        late = made(state, metrics={"totalSteps": 100}, **body)
+        return (late.row(0) if isinstance(late, StepBlock) else late.metrics).get("grokProgress")
+
+    assert (progress(derived), progress(derived, message="m"), progress(state_after(said))) == (50.0, 50.0, None)
+    # A start belongs to another attempt, whose step is not known yet.
+    assert progress(derived, eventType="training_started") is None
+
+
 def test_a_model_that_is_completed_is_the_one_in_training() -> None:
     body = made(state_after(made(metrics={"currentModel": 3})), eventType="model_completed")
     assert isinstance(body, Event)
@@ -79,6 +91,7 @@ def test_keys_tell_a_repetition_from_a_new_update() -> None:
     assert key(idempotencyKey="k") == key("k") == "http:k"
     at = "2025-01-15T10:30:45Z"
     assert key(timestamp=at, metrics={"loss": 1.0, "a": 2.0}) == key(metrics={"a": 2.0, "loss": 1.0}, timestamp=at)
+    assert key(timestamp=at) == key(timestamp="2025-01-15T12:30:45.000+02:00") == key(timestamp=1736937045)
     assert key(timestamp=at, sessionId="a") == key(timestamp=at, sessionId="b")
     assert (
         len({key(timestamp=at), key(timestamp=at, metrics={}), key(timestamp=1), key(timestamp=at, status="error")})
