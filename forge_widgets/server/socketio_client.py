@@ -23,8 +23,8 @@ from forge_widgets.server.failures import CLOSED, SILENT, answer_of, facts_of
 from forge_widgets.server.rooms import Start, follow_story
 from forge_widgets.server.socketio_reply import Reply, asked_of
 
-MAX_BACKLOG_BYTES = 1_000_000
-"""Bytes of answers that may wait to be taken; who asks on without taking any is let go, and may come back."""
+# Bytes of answers that may wait to be taken; who asks on without taking any is let go, and may come back.
+_MAX_BACKLOG_BYTES = 1_000_000
 
 
 class _Named(msgspec.Struct):
@@ -193,7 +193,7 @@ class Client:
             self._backlog = 0
         self._backlog += len(encoded)
         self.context.meter.traffic.count("socketio", len(encoded))
-        if self._backlog > MAX_BACKLOG_BYTES + len(encoded):
+        if self._backlog > _MAX_BACKLOG_BYTES + len(encoded):
             self.close(SILENT, "answers are not taken")
             return
         # An EVENT packet of Socket.IO 5. Event names are our own words: they need no escape.

@@ -194,8 +194,7 @@ def test_what_breaks_the_protocol_ends_that_connection_alone(
         peer.send("40")
         peer.send(packet)
         with pytest.raises(ConnectionClosed):
-            for _ in range(10):
-                peer.recv(timeout=5)
+            _ = list(peer)
     assert broken.status_code == 400
     assert poller.get().status_code == 400
     assert untouched.get().status_code == 200
