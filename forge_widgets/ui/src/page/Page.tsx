@@ -57,7 +57,7 @@ function Session({ sessionId, server }: { readonly sessionId: string; readonly s
       stream.close();
     };
     start();
-    // A page with an open socket is not kept for the way back; one without goes on from its cursor.
+    // Some browsers keep no page with an open socket for the way back; one without goes on from its cursor.
     window.addEventListener('pagehide', close);
     window.addEventListener('pageshow', start);
     return () => {
