@@ -151,10 +151,18 @@ def test_the_server_says_itself_what_is_too_large_and_nginx_keeps_much_more_away
     assert statuses == [(200, "application/json"), (413, "application/json"), (413, "text/html")]
 
 
-def test_the_polling_of_socket_io_stays_with_one_server(front: Nginx) -> None:
-    for _ in range(6):
-        requests.get(f"{front.url}/socket.io/", params={"EIO": "4", "transport": "polling"}, timeout=10)
-    until(lambda: len(front.upstreams("/socket.io/")) >= 6, "lines in the access log")
+def test_the_polling_of_socket_io_stays_with_the_server_that_has_its_connection(front: Nginx) -> None:
+    query = {"EIO": "4", "transport": "polling"}
+    url = f"{front.url}/socket.io/"
+    opened = requests.get(url, params=query, headers=AUTHORIZATION, timeout=10).text
+    query["sid"] = json.loads(opened[1:])["sid"]
+    heard = ""
+    for packet in ("40", '42["join_room","socketed"]'):
+        assert requests.post(url, params=query, data=packet, headers=AUTHORIZATION, timeout=10).text == "ok"
+        heard += requests.get(url, params=query, headers=AUTHORIZATION, timeout=10).text
+    while '"session_joined"' not in heard:
+        heard += requests.get(url, params=query, headers=AUTHORIZATION, timeout=10).text
+    until(lambda: len(front.upstreams("/socket.io/")) >= 5, "lines in the access log")
     assert len(set(front.upstreams("/socket.io/"))) == 1
 
 
