@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from forge_widgets.server.failures import CLOSED, COME_BACK
+from forge_widgets.server.failures import CLOSED, COME_BACK, ServerGoes
 from forge_widgets.server.watched import Reading, Watched
 
 _GOODBYE_LOOK_S = 0.02
@@ -39,7 +39,7 @@ class Hub:
 
     @contextmanager
     def watching(self, session_id: str, wake: asyncio.Event) -> Iterator[Watched]:
-        """Be a viewer of a session: ``wake`` is set whenever there may be something new."""
+        """Be a viewer of a session: ``wake`` is set whenever there may be something new. Raises ServerGoes."""
         watched = self._join(session_id, wake)
         try:
             yield watched
@@ -84,6 +84,8 @@ class Hub:
             await asyncio.sleep(_GOODBYE_LOOK_S)
 
     def _join(self, session_id: str, wake: asyncio.Event) -> Watched:
+        if self._closed:
+            raise ServerGoes
         watched = self._watched.get(session_id)
         if watched is None or watched.closed is not None:
             watched = self._watched[session_id] = Watched(session_id, self._reading)
@@ -91,9 +93,7 @@ class Hub:
         if timer is not None:
             timer.cancel()
         watched.viewers.add(wake)
-        if self._closed:
-            watched.close(COME_BACK)
-        elif len(watched.viewers) == 1:
+        if len(watched.viewers) == 1:
             watched.start()
         return watched
 

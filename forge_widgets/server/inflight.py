@@ -18,9 +18,6 @@ class InFlight:
         self._requests: set[object] = set()
         self._left = asyncio.Event()
 
-    def __len__(self) -> int:
-        return len(self._requests)
-
     def enter(self, request: object) -> None:
         """Count a request until it leaves."""
         self._requests.add(request)

@@ -18,7 +18,7 @@ from forge_widgets.server.asking import coarse_of, cursor_of, protocol_of, takes
 from forge_widgets.server.body import Json, parse_object, text_field
 from forge_widgets.server.context import ServerContext
 from forge_widgets.server.conversation import answer
-from forge_widgets.server.failures import CROWDED, REFUSED, NoHandshake, answer_of, facts_of
+from forge_widgets.server.failures import CROWDED, REFUSED, NoHandshake, ServerGoes, answer_of, facts_of
 from forge_widgets.server.handlers import FURTHEST
 from forge_widgets.server.paced import PacedSocket
 from forge_widgets.server.rooms import Start, Viewer, follow_frames, follow_story
@@ -159,6 +159,8 @@ class SocketHandler(PacedSocket):
         """Follow a session until it sends its viewers away; the last room's code closes the connection."""
         try:
             code = await follow(self, self.context, session_id)
+        except ServerGoes as error:
+            code = answer_of(error).close_code
         except ForgeError as error:
             await self.send(_error_message(error))
             code = answer_of(error).close_code

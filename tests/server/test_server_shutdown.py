@@ -22,7 +22,7 @@ from forge_widgets.server.inflight import InFlight
 from forge_widgets.stores import open_store
 from tests.faults.checker import read_all
 from tests.faults.viewer import Viewer
-from tests.server.mounts import until
+from tests.server.mounts import standalone, until
 from tests.server.serving import Serving, serving
 
 TOKEN = "a-token-of-the-shutdown"
@@ -157,6 +157,20 @@ def test_who_polls_is_answered_at_once_and_who_watches_is_told_to_come_back(tmp_
         assert server.wait() == 0
         (answer,) = answers
         assert (answer.status_code, answer.json()["frame"], answer.json().get("deleted")) == (200, None, None)
+
+
+def test_who_was_let_in_just_before_is_told_at_once(tmp_path: Path) -> None:
+    """Between being let in and watching there are waits: the viewers may have been sent away meanwhile."""
+    with standalone(tmp_path / "store") as mount:
+        mount.update("s", metrics={"loss": 1.0})
+        mount.on_loop(mount.context.hub.close)
+        assert mount.get("/api/sessions/s/events?wait=20").status_code == 503
+        with mount.socket("/ws/s") as naive, mount.socket("/ws/s?protocol=1") as ours:
+            for viewer in (naive, ours):
+                with suppress(ConnectionClosed):
+                    while viewer.hear():
+                        pass
+                assert viewer.connection.close_code == 1012
 
 
 def test_what_comes_on_an_open_connection_meanwhile_is_told_when_to_come_back(tmp_path: Path) -> None:
