@@ -116,6 +116,11 @@ _TABLE: tuple[tuple[type[Exception], int, int], ...] = (
     (ForgeError, 500, FAILED),
 )
 
+_XSRF = (
+    "the X-XSRFToken header is missing, or is another than the cookie: expected the value of the cookie _xsrf in it, or "
+    "'Authorization: token …'"
+)
+
 _WORDS = {
     400: "this request can't be understood",
     403: "not allowed: a valid token, a known Host and a known Origin are expected; a browser gets the token with the URL "
@@ -134,7 +139,9 @@ def answer_of(error: BaseException) -> Answer:
         if isinstance(error, kind):
             return Answer(status, close_code, str(error))
     if isinstance(error, HTTPError):
-        return Answer(error.status_code, REFUSED, words_of(error.status_code))
+        # The words are tornado's, who asks browsers for it before anybody else is asked.
+        told = _XSRF if error.status_code == 403 and "xsrf" in (error.log_message or "").lower() else None
+        return Answer(error.status_code, REFUSED, told or words_of(error.status_code))
     return Answer(500, FAILED, words_of(500))
 
 

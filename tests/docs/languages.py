@@ -12,7 +12,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import nbformat
 import yaml
@@ -20,7 +22,7 @@ from nbclient import NotebookClient
 from traitlets.config.loader import PyFileConfigLoader
 
 from forge_widgets.server.extension import ForgeWidgetsExtension
-from tests.docs.blocks import ROOT, Block
+from tests.docs.blocks import ROOT, Block, blocks_of, documents
 from tests.docs.places import Places
 from tests.docs.shell import is_shown, run_shell
 from tests.docs.standing import standing
@@ -28,6 +30,17 @@ from tests.docs.standing import standing
 _UI = ROOT / "forge_widgets" / "ui"
 # The package's types are made of it: so no build has to be there.
 _REACT = "src/react/index.ts"
+_OPTIONS = {
+    "noEmit": True, "allowJs": True, "checkJs": False, "strict": True, "jsx": "react-jsx", "target": "es2022",
+    "module": "esnext", "moduleResolution": "bundler", "skipLibCheck": True, "types": [], "moduleDetection": "force",
+    "lib": ["es2023", "dom", "dom.iterable"],
+    "paths": {
+        "*": [f"{_UI}/node_modules/@types/*", f"{_UI}/node_modules/*"],
+        "forge-widgets-react": [f"{_UI}/{_REACT}"],
+    },
+}  # fmt: skip
+# How a file of each language ends.
+_COMPILED = {"js": "js", "jsx": "jsx", "ts": "ts", "tsx": "tsx"}
 _DEPLOYED = ROOT / "docs" / "deploy"
 _TIMEOUT_S = 60
 
@@ -50,7 +63,7 @@ def _python(block: Block, places: Places, folder: Path) -> None:
     if re.search(r"^c\.", block.text, re.MULTILINE):
         _settings(block, folder)
     elif "display(" in block.text or "cell" in block.words:
-        _cell(block, standing(folder, "").environment)
+        run_cell(block, standing(folder, "").environment)
     else:
         _script(block, folder)
 
@@ -73,13 +86,15 @@ def _script(block: Block, folder: Path) -> None:
     assert block.shown is None or is_shown(done.stdout, block.shown), said
 
 
-def _cell(block: Block, environment: Mapping[str, str]) -> None:
+def run_cell(block: Block, environment: Mapping[str, str]) -> list[str]:
+    """Run a block as a notebook's cell; return what it shows, as text."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(block.text)])
     NotebookClient(notebook, timeout=_TIMEOUT_S, kernel_name="python3").execute(env=dict(environment))
     said = [
         output for output in notebook.cells[0].outputs if output.output_type == "stream" and output.name == "stderr"
     ]
     assert not said, f"{block.name}\n{said}"
+    return [output.data["text/plain"] for output in notebook.cells[0].outputs if "data" in output]
 
 
 def _settings(block: Block, folder: Path) -> None:
@@ -107,26 +122,33 @@ def _text(block: Block, places: Places, folder: Path) -> None:
 
 
 def _typescript(block: Block, places: Places, folder: Path) -> None:
-    """Compile against the types of the React package; with ``part`` behind the language only parse."""
-    name = f"block.{'tsx' if block.language in ('jsx', 'tsx') else block.language}"
-    (folder / name).write_text(block.text, "utf-8")
-    parse = "part" in block.words or block.language in ("js", "jsx")
-    paths = {
-        "*": [f"{_UI}/node_modules/@types/*", f"{_UI}/node_modules/*"],
-        "forge-widgets-react": [f"{_UI}/{_REACT}"],
-    }
-    options = {
-        "noEmit": True, "allowJs": True, "checkJs": False, "strict": True, "jsx": "react-jsx", "target": "es2022",
-        "module": "esnext", "moduleResolution": "bundler", "skipLibCheck": True, "types": [], "paths": paths,
-        "lib": ["es2023", "dom", "dom.iterable"],
-    }  # fmt: skip
-    (folder / "tsconfig.json").write_text(json.dumps({"compilerOptions": options, "files": [name]}), "utf-8")
-    tsc = ["node", os.fspath(_UI / "node_modules" / "typescript" / "bin" / "tsc"), "-p", os.fspath(folder)]
-    done = subprocess.run(tsc, capture_output=True, text=True, timeout=_TIMEOUT_S, cwd=folder, check=False)
-    # TS1… are the errors of the grammar.
-    kind = re.compile(rf"^{re.escape(name)}.*error TS{'1' if parse else ''}")
-    wrong = [line for line in done.stdout.splitlines() if kind.search(line)]
-    assert not wrong, f"{block.name}\n" + "\n".join(wrong)
+    """Compile against the React package's sources; a block of JavaScript, or with ``part`` behind it, is only parsed."""
+    found = [known for document in documents() for known in blocks_of(document) if known.language in _COMPILED]
+    # The documents' own are compiled together: a compiler takes most of its time to start.
+    wrong = _compiled_together(*found) if block in found else _compiled_together(block)
+    assert not wrong[block.name], f"{block.name}\n" + "\n".join(wrong[block.name])
+
+
+@cache
+def _compiled_together(*blocks: Block) -> dict[str, list[str]]:
+    """Return what is wrong with each of some blocks, by their names."""
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        names = [f"block{number}.{_COMPILED[block.language]}" for number, block in enumerate(blocks)]
+        for name, block in zip(names, blocks, strict=True):
+            (folder / name).write_text(block.text, "utf-8")
+        (folder / "tsconfig.json").write_text(json.dumps({"compilerOptions": _OPTIONS, "files": names}), "utf-8")
+        tsc = ["node", os.fspath(_UI / "node_modules" / "typescript" / "bin" / "tsc"), "-p", place]
+        done = subprocess.run(tsc, capture_output=True, text=True, timeout=_TIMEOUT_S, cwd=folder, check=False)
+    told = done.stdout.splitlines()
+    return {block.name: _told_of(name, block, told) for name, block in zip(names, blocks, strict=True)}
+
+
+def _told_of(name: str, block: Block, told: list[str]) -> list[str]:
+    """Return the errors of one file; of one that is only parsed those of the grammar, which are TS1…"""
+    numbers = r"1\d{3}:" if "part" in block.words or block.language in ("js", "jsx") else r"\d"
+    error = re.compile(rf"^{re.escape(name)}\(.*error TS{numbers}")
+    return [line for line in told if error.search(line)]
 
 
 def _deployed(block: Block, places: Places, folder: Path) -> None:

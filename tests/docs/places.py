@@ -20,6 +20,7 @@ PLACES: dict[str, Callable[[Path], AbstractContextManager[Place]]] = {
     "early": troubles.early,
     "elsewhere": troubles.elsewhere,
     "full": troubles.full,
+    "jupyter": troubles.jupyter,
     "killed": troubles.killed,
     "limited": troubles.limited,
     "open": troubles.opened,

@@ -106,7 +106,10 @@ def serving(folder: Path, *arguments: str, port: int = 0, **environment: str) ->
             yield line.split()[-1].partition("?")[0].rstrip("/")
         finally:
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=30)
+            try:
+                process.communicate(timeout=60)
+            finally:
+                process.kill()  # does nothing to one that has ended
 
 
 def record(folder: Path, session_id: str, *bodies: Body, producer: str = "reader", pid: int = 0) -> None:

@@ -7,15 +7,26 @@ from pathlib import Path
 import pytest
 
 from tests.docs.blocks import Block, blocks_of, documents
-from tests.docs.languages import run_block
+from tests.docs.languages import run_block, run_cell
 from tests.docs.places import Places
+from tests.docs.standing import standing
 
-BLOCKS = [block for document in documents() for block in blocks_of(document)]
+ALL = [block for document in documents() for block in blocks_of(document)]
+# README's cell is run by itself, since what it shows is looked at.
+(CELL,) = (block for block in ALL if block.document.name == "README.md" and "display(" in block.text)
+BLOCKS = [block for block in ALL if block is not CELL]
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=[block.name for block in BLOCKS])
 def test_a_block_does_what_its_document_says(block: Block, places: Places, tmp_path: Path) -> None:
     run_block(block, places, tmp_path)
+
+
+def test_the_cell_of_the_readme_runs_and_shows_its_chart(tmp_path: Path) -> None:
+    live, chart = run_cell(CELL, standing(tmp_path, "").environment)
+    assert live == "my-training: running · step 0 of 1,000"
+    assert "my-training" in chart
+    assert "completed" in chart
 
 
 @pytest.mark.parametrize(
@@ -32,7 +43,6 @@ def test_a_block_does_what_its_document_says(block: Block, places: Places, tmp_p
         ("python", "c.ForgeWidgetsExtension.max_roms = 5\n"),
         ("json", '{"sessionId": }\n'),
         ("tsx", "const a: number = 'b';\n"),
-        ("js", "const = 1;\n"),
         ("nginx", "server {}\n"),
     ],
 )

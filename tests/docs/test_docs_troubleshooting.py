@@ -14,7 +14,6 @@ PAGE = ROOT / "docs" / "TROUBLESHOOTING.md"
 # Words of browsers, Jupyter and SQLite.
 OTHERS = (
     "mixed content",
-    "'_xsrf' argument missing from POST",
     "database disk image is malformed",
     "database or disk is full",
     "disk I/O error",

@@ -19,6 +19,7 @@ from pathlib import Path
 from forge_widgets.core.events import Event
 from forge_widgets.stores import open_store
 from tests.docs.standing import TOKEN, Place, fill, free_port, record, serving, standing
+from tests.faults.process import until
 from tests.faults.proxy import Proxy
 
 _TRAINED_AND_KILLED = """
@@ -166,6 +167,33 @@ def bare(folder: Path) -> Iterator[Place]:
     (folder / "without" / "sitecustomize.py").write_text("import sys\nsys.modules['socketio'] = None\n", "utf-8")
     with serving(folder, "--token", TOKEN, PYTHONPATH=os.fspath(folder / "without")) as server:
         yield standing(folder, server)
+
+
+@contextmanager
+def jupyter(folder: Path) -> Iterator[Place]:
+    """No trouble: a Jupyter server with the extension, and two sessions in its store."""
+    fill(folder)
+    (folder / "runtime").mkdir()
+    (folder / "notebooks").mkdir()
+    port = free_port()
+    place = standing(folder, f"http://localhost:{port}/forge", JUPYTER_RUNTIME_DIR=os.fspath(folder / "runtime"))
+    settings = [f"--ServerApp.port={port}", f"--IdentityProvider.token={TOKEN}", "--ServerApp.open_browser=False"]
+    if os.getuid() == 0:
+        settings.append("--ServerApp.allow_root=True")
+    with (folder / "jupyter.log").open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "jupyter_server", *settings],
+            stdout=log,
+            stderr=log,
+            cwd=folder / "notebooks",
+            env=dict(place.environment),
+        )
+        try:
+            until(lambda: "is running at" in (folder / "jupyter.log").read_text("utf-8"), "Jupyter server", 60)
+            yield place
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
 @contextmanager
