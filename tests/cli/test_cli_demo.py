@@ -61,6 +61,7 @@ PARTS = ("basic", "recovery", "cognates", "monitored")
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_the_demo_plays_its_parts_on_one_page_and_a_second_one_uses_its_server(
     forge: CommandLine, tmp_path: Path
 ) -> None:

@@ -153,8 +153,9 @@ def test_hooks_of_the_callers_own_may_be_given_by_their_place_too(folder: Path, 
 
     assert train(3, "mine") == "mine"
     assert recorded.records("s") == []
+    loose: Any = train
     with pytest.raises(TypeError, match="multiple values"):
-        train(*(3,), epochs=4)
+        loose(3, epochs=4)
 
 
 def plain(function: Callable[..., Any]) -> Callable[..., Any]:

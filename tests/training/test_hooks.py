@@ -213,6 +213,20 @@ def test_many_threads_may_emit_at_once_and_nothing_is_lost(folder: Path, recorde
     hooks.close()
 
 
+def test_two_hooks_of_one_session_write_one_attempt_and_the_later_update_wins(folder: Path, recorded: Recorded) -> None:
+    first, second = (create_progress_hooks("s", store=folder) for _ in range(2))
+    first.emit_training_started(total_steps=9)
+    assert first.flush()
+    for step, hooks in enumerate((first, second, first, second), 1):
+        hooks.emit_step_update(step, step / 4, **{f"by{step % 2}": step})
+        assert hooks.flush()
+        assert recorded.document("s")["metrics"]["currentStep"] == step
+    assert recorded.document("s")["metrics"].items() >= {"loss": 1.0, "by1": 3, "by0": 4, "totalSteps": 9}.items()
+    assert [row["loss"] for row in recorded.rows("s", attempt=1)] == [0.25, 0.5, 0.75, 1.0]
+    first.close()
+    second.close()
+
+
 def test_a_second_start_is_the_next_attempt_even_with_the_same_hooks(folder: Path, recorded: Recorded) -> None:
     hooks = create_progress_hooks("s", store=folder)
     for loss in (1.0, 2.0):
