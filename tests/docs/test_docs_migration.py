@@ -10,7 +10,7 @@ import pytest
 
 import forge_widgets
 from forge_widgets.core.events import EVENT_TYPES
-from tests.docs.blocks import ROOT, code_of
+from tests.docs.blocks import ROOT, blocks_of, code_of
 
 MIGRATION = ROOT / "docs" / "MIGRATION.md"
 # What the original's public documentation names.
@@ -64,6 +64,14 @@ KNOWN = (
 @pytest.mark.parametrize("name", KNOWN)
 def test_what_existing_clients_know_has_its_place(name: str) -> None:
     assert name in code_of(MIGRATION)
+
+
+def test_the_contracts_own_snippet_is_run() -> None:
+    (snippet,) = (
+        block for block in blocks_of(ROOT / "tests" / "contract" / "CONTRACT.md") if block.language == "python"
+    )
+    run = [block.text for block in blocks_of(MIGRATION) if block.language == "python"]
+    assert any(set(snippet.text.splitlines()) <= set(text.splitlines()) for text in run)
 
 
 def test_the_names_that_stay_are_public_here() -> None:
