@@ -7,6 +7,7 @@ that is anything else is None here, and travels as JSON.
 
 from __future__ import annotations
 
+import base64
 import math
 import struct
 from collections.abc import Sequence
@@ -88,6 +89,12 @@ def shape_message(brief: Brief) -> dict[str, Any]:
         "producer": shape.producer,
         "names": list(shape.names),
     }
+
+
+def brief_text(brief: Brief) -> dict[str, Any]:
+    """Build the frame that carries a message in brief where only text does: by itself, so with its shape."""
+    data = base64.b64encode(brief.message).decode("ascii")
+    return {"type": "frame", "key": False, "shape": shape_message(brief), "brief": data}
 
 
 def brief_of(frame: Frame, shapes: Shapes, wish: Wish) -> Brief | None:

@@ -13,7 +13,7 @@ from forge_widgets.core.packing import MIN_BYTES, gzip_envelope
 from forge_widgets.core.subscription import Cursor
 from forge_widgets.core.wire import PROTOCOL, encode, heartbeat_message
 from forge_widgets.errors import StoreUnavailable
-from forge_widgets.server.asking import coarse_of, cursor_of, detail_of, protocol_of
+from forge_widgets.server.asking import coarse_of, cursor_of, detail_of, protocol_of, wish_of
 from forge_widgets.server.body import Json
 from forge_widgets.server.failures import CLOSED
 from forge_widgets.server.handlers import ForgeHandler, number_argument
@@ -64,11 +64,11 @@ class EventsHandler(ForgeHandler):
         self._wake.set()
 
     async def _frame_within(self, watched: Watched, cursor: Cursor | None, wait_s: float) -> Sent | None:
-        detail, refines = detail_of(self), coarse_of(self)
+        detail, refines, wish = detail_of(self), coarse_of(self), wish_of(self)
         deadline = time.monotonic() + wait_s
         while True:
             self._wake.clear()
-            sent = await watched.frame_after(cursor, detail, refines=refines)
+            sent = await watched.frame_after(cursor, detail, refines=refines, brief=wish)
             left = deadline - time.monotonic()
             if (
                 sent is not None
@@ -82,7 +82,7 @@ class EventsHandler(ForgeHandler):
 
     async def _finish_with(self, answer: Json, sent: Sent | None) -> None:
         """Answer with a frame that was encoded, and packed, once for all who ask for the same."""
-        frame = b"null" if sent is None else sent.encoded
+        frame = b"null" if sent is None else sent.text
         before, after = encode(answer)[:-1] + b',"frame":', b"}"
         self.set_header("Content-Type", "application/json")
         self.set_header("Cache-Control", "no-store")

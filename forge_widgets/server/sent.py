@@ -9,9 +9,10 @@ import asyncio
 
 from msgspec import Struct
 
-from forge_widgets.core.brief import Brief
+from forge_widgets.core.brief import Brief, brief_text
 from forge_widgets.core.packing import pack, zlib_envelope
 from forge_widgets.core.subscription import Cursor, Frame
+from forge_widgets.core.wire import encode
 from forge_widgets.server.pool import StorePool
 
 
@@ -34,6 +35,8 @@ class Sent:
         self.key = frame.key
         # A key frame whose curves have fewer points than there are.
         self.coarse = coarse
+        # What stands in a text: a message in brief in the shape of a frame.
+        self.text = encoded if brief is None else encode(brief_text(brief))
         self._turn = asyncio.Lock()
         self._packed: Packed | None = None
 
@@ -45,5 +48,5 @@ class Sent:
             return self._packed
 
     def _pack(self) -> Packed:
-        blocks = pack(self.encoded)
-        return Packed(blocks, zlib_envelope(self.encoded, blocks))
+        blocks = pack(self.text)
+        return Packed(blocks, zlib_envelope(self.text, blocks))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forge_widgets.core.brief import MAX_SHAPES, Brief, Shape, Shapes, Wish, brief_of, shape_message
+from forge_widgets.core.brief import MAX_SHAPES, Brief, Shape, Shapes, Wish, brief_of, brief_text, shape_message
 from forge_widgets.core.events import Body, Event, Record, length
 from forge_widgets.core.steps import Row, StepBlock, block_of
 from forge_widgets.core.subscription import Cursor, Frame, SessionLog, Slice
@@ -62,6 +63,7 @@ ROWS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(ROWS, st.integers(0, 5_000), st.sampled_from([1, 7, 10**9]))
 def test_every_row_comes_as_it_was_recorded(rows: list[Row], thinned: int, sequence: int) -> None:
     brief = encoded(frame_of(block_of(rows, thinned), sequence=sequence), "rows")
@@ -187,3 +189,10 @@ def test_a_shape_is_told_with_all_that_its_frames_leave_out() -> None:
         "producer": "me",
         "names": ["currentStep", "loss"],
     }
+
+
+def test_where_only_text_is_carried_a_frame_comes_with_its_shape() -> None:
+    brief = encoded(frame_of(fast(0, 3)))
+    text = brief_text(brief)
+    assert (text["type"], text["key"], text["shape"]) == ("frame", False, shape_message(brief))
+    assert base64.b64decode(text["brief"]) == brief.message

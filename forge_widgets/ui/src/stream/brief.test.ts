@@ -57,6 +57,14 @@ describe('A frame in brief', () => {
     for (const metric of plain.series.metrics()) expect(client.series.points(metric)).toEqual(plain.series.points(metric));
   });
 
+  it.each(CASES)('is the same where it came as text: %s', (_, case_) => {
+    const message = { type: 'frame', key: false, brief: case_['message'], shape: case_['shape'] };
+    expect(parseMessage(message)).toEqual(readBrief(bytesOf(case_['message']), shapesOf(case_['shape'])));
+    expect(parseMessage({ ...message, brief: '~' })).toBeNull();
+    expect(parseMessage({ ...message, brief: 'AQ==' })).toBeNull();
+    expect(parseMessage({ ...message, shape: null })).toBeNull();
+  });
+
   it('is known by its first byte, which no deflated message has', () => {
     expect(isBrief(bytesOf(CASES[0]?.[1]['message']))).toBe(true);
     expect(isBrief(Uint8Array.of(0x78, 0x9c).buffer)).toBe(false);

@@ -263,7 +263,7 @@ describe('by HTTP polling', () => {
     await until('a poll for all', () => server.asked.some((asked) => /^poll.*&after=2.*&coarse=1$/.test(asked)));
     server.append(2);
     await reached(stream, 'http', 4);
-    expect(server.asked.find((asked) => asked.startsWith('poll'))).toBe('poll?protocol=1&limit=100');
+    expect(server.asked.find((asked) => asked.startsWith('poll'))).toBe('poll?protocol=1&brief=outline&limit=100');
     await until('polls that ask for what is new alone', () => !/limit|coarse/.test(server.asked.at(-1) ?? ''));
   });
 

@@ -117,6 +117,7 @@ export class HttpAdapter implements TransportAdapter {
     const query: Record<string, string> = { protocol: OFFER };
     if (cursor !== null && cursor.epoch !== '') Object.assign(query, { epoch: cursor.epoch, after: String(cursor.offset) });
     if (wait > 0) query['wait'] = String(wait);
+    query['brief'] = this.#context.settings.brief;
     this.#finer = this.#context.coarse() && (!this.#slow || this.#context.clock.now() >= this.#finerAt);
     if (this.#finer) query['coarse'] = '1';
     if (this.#slow) query['limit'] = this.#finer ? MORE_ROWS : FEW_ROWS;

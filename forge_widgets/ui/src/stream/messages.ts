@@ -1,5 +1,6 @@
 // The messages of docs/PROTOCOL.md as typed unions, parsed once where they come in: what can't be understood is null,
 // fields that are not named here are passed over. Pure; called by the adapters.
+import { readBrief } from './brief';
 import { at, atOr, fields, finite, flag, list, Malformed, number, optional, text } from './json';
 import { lastOffset } from './records';
 import type { Column, EventType, LogRecord, Rows, Status, TrainingEvent } from './records';
@@ -195,6 +196,7 @@ function poll(read: Fields): Poll {
 }
 
 function frame(read: Fields): Frame {
+  if (read.has('brief')) return briefFrame(at(read, 'brief', text), shape(at(read, 'shape', fields)));
   const range = {
     type: 'frame' as const,
     epoch: at(read, 'epoch', text),
@@ -215,6 +217,19 @@ function frame(read: Fields): Frame {
     state: state(at(read, 'state', fields)),
     series: at(read, 'series', list).map(linePoints),
   };
+}
+
+/** Read a frame in brief that came as text: base64, its shape beside it. */
+function briefFrame(encoded: string, told: Shape): Frame {
+  let data: Uint8Array<ArrayBuffer>;
+  try {
+    data = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
+  } catch {
+    throw new Malformed('brief is no base64');
+  }
+  const read = readBrief(data.buffer, new Map([[told.id, told]]));
+  if (read === null) throw new Malformed('brief is no frame');
+  return read;
 }
 
 /** Return records that are all of a range and nothing else: a viewer goes by what a frame says of itself. */
