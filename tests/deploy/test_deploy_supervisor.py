@@ -115,9 +115,11 @@ def test_a_killed_server_is_started_again_and_training_and_viewers_go_on(supervi
         training.goes_on(20)  # on its own machine meanwhile
         supervisor.until_healthy()
         assert supervisor.pid != killed
-        training.goes_on(20)
+        # What it has recorded on its own machine is delivered while it goes on.
+        step = training.step
+        until(lambda: house.end_of("supervised").offset > step, "delivery", 40)
         assert training.stop() == 0
-        until(lambda: house.end_of("supervised").offset > training.step, "delivery")
+        until(lambda: house.end_of("supervised").offset > training.step, "delivery of the rest")
         house.judge(training, session_id="supervised")
         assert viewer.unbroken, viewer
         assert polling.unbroken, polling
