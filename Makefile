@@ -74,6 +74,6 @@ $(STAMPS)/debian: | $(STAMPS)/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(UI)/node_modules $(UI)/lib forge_widgets/labextension forge_widgets/static
+	rm -rf $(VENV) $(UI)/node_modules $(UI)/lib $(UI)/react/dist forge_widgets/labextension forge_widgets/static
 	rm -rf build dist htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -98,9 +98,15 @@ class DashboardPage:
         self.sockets = 0
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("websocket", lambda _: self._count())
+        page.on("console", lambda message: self._hear(message.text))
 
     def _count(self) -> None:
         self.sockets += 1
+
+    def _hear(self, text: str) -> None:
+        # React's own, of what is wrong in a page; what the browser says of a refused connection is no error here.
+        if text.startswith("Warning:"):
+            self.errors.append(text)
 
     def open(self, served: str, server: str, session_id: str) -> None:
         """Open it for a session of the server at this URL."""

@@ -20,7 +20,8 @@ export function StatusBox({ sessionId, progress, className, style, ...looks }: S
   const words = connectionWords(connection);
   const place = placeWords(progress);
   return (
-    <div
+    // No div: people put it into paragraphs.
+    <span
       role="group"
       aria-label={`Training ${sessionId}`}
       data-status={kind}
@@ -38,7 +39,7 @@ export function StatusBox({ sessionId, progress, className, style, ...looks }: S
       <span role="status" style={UNSEEN}>
         {`${sessionId}: ${WORDS[kind]}. ${sentence(words)}`}
       </span>
-    </div>
+    </span>
   );
 }
 
