@@ -305,6 +305,7 @@ def test_a_phone_that_loses_its_network_says_so_and_is_back_within_seconds(
             tab.expect_step_above(tab.step)
             tab.check_steps()
             page.get_by_role("button", name="All sessions").tap()
+            expect(page.get_by_role("button", name="done-03")).to_be_attached()
     context.close()
 
 
