@@ -21,6 +21,8 @@ from tests.docs.standing import Place
 _USUAL = re.compile(r"\b(?:localhost|127\.0\.0\.1):8001\b")
 # What a server is not started with here: other machines may reach it, or files of a machine that it is deployed on.
 _ELSEWHERE = re.compile(r"0\.0\.0\.0|/etc/|/srv/|/var/|/run/|example\.|…")
+# A command that names these, or asks for root, is never run.
+_SYSTEM = re.compile(r"(?:^|[\s=<>\"'(])/(?:etc|opt|var|usr|srv|run|root|home|boot)\b|\bsudo\b|\brm\b")
 _TIMEOUT_S = 60
 
 
@@ -35,6 +37,7 @@ def run_shell(block: Block, place: Place) -> None:
         elif words[:2] == ["forge-widgets", "serve"] and "exits" not in f"{block.words}":
             start_server(words, place)
         else:
+            assert not _SYSTEM.search(command), f"{command!r} would change this machine: say how it is held instead"
             runnable.append(_USUAL.sub(place.netloc, command))
     if runnable:
         _run(block, runnable, place)

@@ -38,6 +38,7 @@ def test_the_cell_of_the_readme_runs_and_shows_its_chart(tmp_path: Path) -> None
         ("sh", "forge-widgets sesions\n"),
         ("sh", "make tset\n"),
         ("sh", "pip install 'forge-widgets[sockets]'\n"),
+        ("sh", "touch /etc/forge-widgets\n"),
         ("sh", "curl -sf $SERVER/api/sessions\n"),
         ("python", "import forge_widgets as forge\nforge.rum('a')\n"),
         ("python", "c.ForgeWidgetsExtension.max_roms = 5\n"),
