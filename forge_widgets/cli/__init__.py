@@ -38,7 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="forge-widgets",
         description="Live training progress for Jupyter: serve it, see it, keep it.",
-        epilog="'forge-widgets COMMAND --help' says more about a command.",
+        epilog="'forge-widgets COMMAND --help' says more about a command. What to do when something does not work as it should: "
+        "docs/TROUBLESHOOTING.md in the project's source.",
     )
     parser.add_argument("--version", action="version", version=f"forge-widgets {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
