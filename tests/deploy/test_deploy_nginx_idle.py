@@ -14,8 +14,7 @@ from tests.faults.process import until
 from tests.faults.viewer import Viewer
 
 QUIET_S = 7.0
-"""More than two of the proxy's read timeouts, and 14 heartbeats: on the scale of an hour's first two minutes, then nothing
-new happens."""
+"""An hour of nothing new, scaled: more than two of the proxy's read timeouts, and 14 heartbeats."""
 
 
 def later(seconds: float) -> float:
