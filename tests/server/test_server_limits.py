@@ -172,7 +172,7 @@ def test_one_connection_too_many_is_told_to_come_back_later(tmp_path: Path) -> N
             for socket in (first, second):
                 socket.say(type="ping")
                 socket.hear_type("pong")
-            assert mount.get("/api/health").json()["sessions"] == ["a", "b"]
+            until(lambda: mount.get("/api/health").json()["sessions"] == ["a", "b"])
         until(lambda: not mount.context.hub.connections)
         with mount.socket("/ws/c") as again:
             assert again.hear()["type"] == "session_joined"
