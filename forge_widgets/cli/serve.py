@@ -49,7 +49,8 @@ def add_to(commands: Commands) -> None:
         type=origin,
         default=[],
         metavar="ORIGIN",
-        help="let pages of this origin in, such as https://example.org, or 'null' (may be repeated)",
+        help="let pages of this origin in, such as https://example.org; 'null' is pages opened from a file, and whatever "
+        "any site puts into a sandbox: better with a token than with --open (may be repeated)",
     )
     parser.add_argument(
         "--allow-host",
