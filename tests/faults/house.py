@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import socket
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from forge_widgets.core.events import Record
 from forge_widgets.core.subscription import Cursor, Slice
 from forge_widgets.stores import open_store
 from tests.faults.browser import QUICK, Browser, Kernel, bundle, check_curves
@@ -163,11 +165,28 @@ class House:
         place = url or (self.url if through is None else f"http://127.0.0.1:{through.port}")
         task = {"url": f"{place}/", "token": TOKEN, "sessionId": session_id, "storeId": store_id}
         program = bundle("browser.ts", self.folder.parent)
-        page = Browser(program, task, kernel=kernel, settings={**(QUICK if scaled else {}), **settings})
+        settings = {**(QUICK if scaled else {}), **settings}
+        page = Browser(
+            program, task, rows_of=functools.partial(self._rows, session_id), kernel=kernel, settings=settings
+        )
         self._pages.append(page)
         if expects_frames:
             page.until(lambda: page.chapters, "first frame", 20)
         return page
+
+    def _rows(self, session_id: str, first: int, last: int) -> list[Record]:
+        """Return what a session's log has at a range of offsets."""
+        store = open_store(self.folder)
+        try:
+            read = store.read(session_id, first - 1)
+        finally:
+            store.close()
+        assert read is not None
+        return [
+            record.after(first - 1).up_to(last)
+            for record in read.records
+            if record.last >= first and record.offset <= last
+        ]
 
     def watch_early(self, session_id: str, **options: Any) -> Viewer:
         """Start a viewer of a session that does not exist yet, and wait until it waits."""

@@ -228,7 +228,7 @@ def test_transports_that_flap_lose_and_repeat_nothing_and_leave_nothing_open(
     first = house.train()
     assert first.stop() == 0
     proxy = house.proxy()
-    page = house.view_browser(through=proxy, comm=True)
+    page = house.view_browser(through=proxy, comm=True, brief="outline")
     page.until_by("websocket")
     before, sockets = quiet(page), (page.process.open_sockets, server.open_sockets)
     training = house.train()
