@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import sys
 from pathlib import Path
@@ -10,11 +11,14 @@ from pathlib import Path
 import pytest
 
 from forge_widgets.cli.demo.child import Child
+from forge_widgets.cli.demo.lab import LabServer
+from forge_widgets.cli.demo.monitor import Monitor
 from forge_widgets.cli.demo.progress import Follower, final_line, progress_line
 from forge_widgets.core.events import Batch, Event, Producer, Record
 from forge_widgets.core.state import State, fold_all
 from forge_widgets.core.steps import block_of
 from forge_widgets.stores import open_store
+from tests.cli.conftest import CommandLine
 
 T0 = 1_763_800_000.0
 
@@ -100,3 +104,24 @@ def test_a_child_that_does_not_listen_is_ended_by_force(tmp_path: Path, monkeypa
             assert not child.wait(0.02)
     assert child.returncode == -9
     assert (tmp_path / "log").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_what_a_servers_routes_say_is_a_table_that_is_drawn_anew(
+    forge: CommandLine, *, live: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forge_widgets.cli.demo.monitor.LOOK_S", 0.1)
+    forge.record("known", block_of([(T0, {"currentStep": 7.0, "totalSteps": 9.0, "loss": math.nan})]))
+    server = forge.start("serve", "--port", "0", "--base-url", "/forge", "--token", "mine")
+    assert server.stdout is not None
+    url = server.stdout.readline().split()[-1].partition("forge/")[0]
+    out = Terminal() if live else io.StringIO()
+    command = [sys.executable, "-c", "import time; time.sleep(1)"]
+    with Child(command, log=forge.store.parent / "log", environment={}) as training:
+        Monitor(LabServer(url, "mine"), ["known", "not-yet"], out).follow(training)
+    text = out.getvalue()
+    assert f"{url}forge/api/health      healthy, 1 active" in text
+    assert f"{url}forge/api/sessions    1 in all" in text
+    *_, row = text.splitlines()
+    assert row.removeprefix("\x1b[2K").split()[:6] == ["known", "running", "1/3", "7/9", "NaN", "0"]
+    assert (text.count("SESSION") > 1, "\x1b[5A" in text) == (live, live)
