@@ -3,11 +3,14 @@
 # make lint   the first part of it
 # make soak   the faults that a live view has to survive, on real processes: kills, cuts, full disks (docs/RELIABILITY.md),
 #             and fifty times as much garbage as `make test` throws at all that reads; the steps of the container's image
+# make bench  the promises measured side by side with polling, and docs/PERFORMANCE.md written anew; 15 minutes, alone
 # make setup  only the set-up, which the others do by themselves; make clean undoes it
 
 PYTHON ?= python3
 COVERAGE ?= 95
 PYTEST_ARGS ?=
+# Tests wait for processes and browsers more than they compute: one more at once than there are cores. 0 runs one after the other.
+JOBS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,7 +23,7 @@ UI_SOURCES := $(shell find $(UI)/src $(UI)/schema -type f -not -name '*.test.ts*
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test soak lint setup clean
+.PHONY: demo test soak bench lint setup clean
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -28,11 +31,14 @@ demo: setup
 
 test: lint $(STAMPS)/chromium $(STAMPS)/debian
 	cd $(UI) && npm test
-	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=$(COVERAGE) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile --cov --cov-report=term --cov-fail-under=$(COVERAGE) $(PYTEST_ARGS)
 
 # -rP shows what each test drew its accidents by, and measured.
 soak: setup
 	FORGE_FAULTS=long $(BIN)/python -m pytest tests/faults tests/fuzz tests/server/test_server_openapi.py tests/deploy/test_deploy_image.py -rP $(PYTEST_ARGS)
+
+bench: setup $(STAMPS)/chromium
+	$(BIN)/python -m tests.bench --write
 
 lint: setup
 	$(BIN)/ruff check .
