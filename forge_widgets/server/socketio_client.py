@@ -1,7 +1,7 @@
 """One Socket.IO client: the rooms it is in, what it is told and what it is answered, as on the contract's WebSocket.
 
-A room is a task that follows a watched session (rooms), and waits until the client has taken what it was sent before: so
-nothing piles up behind a slow one. The annex makes it at CONNECT and ends it when the connection does.
+A room is a task that follows a watched session and waits until the client has taken what it was sent before, so that
+nothing piles up. The annex makes it at CONNECT and ends it when the connection does.
 """
 
 from __future__ import annotations
@@ -109,9 +109,10 @@ class Client:
             await self._put(msgspec.json.decode(message, type=_Named).type, message)
         elif message["type"] == "session_joined":
             # The contract's word for it here; the session's own status stands beside it.
-            await self._tell("session_joined", {**message, "status": "joined", "sessionStatus": message["status"]})
+            said = {**message, "status": "joined", "sessionStatus": message["status"]}
+            await self._put("session_joined", encode(said))
         else:
-            await self._tell(message["type"], message)
+            await self._put(message["type"], encode(message))
 
     def join(self, session_id: str) -> None:
         """Follow a session. Raises InvalidInput where that is one room too many."""
@@ -148,10 +149,10 @@ class Client:
         return reply.said
 
     async def refuse(self, error: ForgeError, event: str = "", **facts: str) -> Json:
-        """Tell the client what can't be used."""
-        document: Json = {"error": answer_of(error).text, **facts_of(error), **facts}
-        await self._tell("request_error", {"type": "request_error", "event": event[:80], **document})
-        return document
+        """Tell the client what can't be used; return that."""
+        said: Json = {"error": answer_of(error).text, **facts_of(error), **facts}
+        await self.send({"type": "request_error", "event": event[:80], **said})
+        return said
 
     def close(self, code: int | None = None, reason: str | None = None) -> None:
         """End the connection, so that the client comes back and joins again."""
@@ -175,7 +176,7 @@ class Client:
         self._rooms.pop(session_id, None)
         if code == CLOSED:
             now = iso_time(self.context.clock())
-            await self._tell("session_closed", {"type": "session_closed", "sessionId": session_id, "timestamp": now})
+            await self.send({"type": "session_closed", "sessionId": session_id, "timestamp": now})
         else:
             self.close(code, "come back")
 
@@ -184,9 +185,6 @@ class Client:
         if not task.cancelled() and task.exception() is not None:
             self.context.log.log(logging.ERROR, "a viewer's task failed", exc_info=task.exception())
             self.close(answer_of(RuntimeError()).close_code)
-
-    async def _tell(self, event: str, message: Json) -> None:
-        await self._put(event, encode(message))
 
     async def _put(self, event: str, encoded: bytes) -> None:
         if self._carrier.idle:
