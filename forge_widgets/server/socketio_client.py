@@ -71,10 +71,8 @@ class Client:
 
     async def greet(self) -> None:
         """Say that it is connected."""
-        now = iso_time(self.context.clock())
-        await self._tell(
-            "connection_established", {"status": "connected", "timestamp": now, "fallback_available": True}
-        )
+        greeting = {"status": "connected", "timestamp": iso_time(self.context.clock()), "fallback_available": True}
+        await self._put("connection_established", encode(greeting))
 
     # --- what rooms ask --------------------------------------------------------------------------
 
