@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from forge_widgets.core.link import FIRST_WINDOW
+from forge_widgets.core.link import MOST_WINDOW
 from forge_widgets.errors import StoreUnavailable
 from forge_widgets.server import socketio_handler
 from forge_widgets.server.access import Access
@@ -75,7 +75,8 @@ def test_a_client_that_does_not_read_costs_one_window_and_misses_no_event(tmp_pa
         # Pings may wait beside it.
         assert waits <= 3
         assert told > 500_000
-        assert client.link._sent < FIRST_WINDOW + 3 * told / 60
+        # The client's library may have read some before it stopped.
+        assert client.link._sent - client.link._arrived < MOST_WINDOW + 3 * told / 60
         heard: list[int] = []
         while len(heard) < 60:
             message = str(slow.recv(timeout=10))
