@@ -31,7 +31,9 @@ def test_the_code_of_each_transport_stays_thin(file: str) -> None:
     assert len((ROOT / file).read_text(encoding="utf-8").splitlines()) < MAX_LINES
 
 
-@pytest.mark.parametrize("file", ["server/rooms.py", "server/polling.py", "server/socketio_client.py", "widgets/comm.py"])
+@pytest.mark.parametrize(
+    "file", ["server/rooms.py", "server/polling.py", "server/socketio_client.py", "widgets/comm.py"]
+)
 def test_no_transport_decides_what_a_frame_holds(file: str) -> None:
     """Who sends a frame takes it as it was made: records and curves are none of its business."""
     source = (ROOT / file).read_text(encoding="utf-8")
