@@ -203,15 +203,19 @@ def _with_event_model(models: tuple[Model, ...], event: Event) -> tuple[Model, .
 
 
 def _model_losses(models: tuple[Model, ...], block: StepBlock) -> tuple[Model, ...]:
-    """Note each model's newest loss: the last row of each run of rows of one model."""
+    """Note each model's newest loss, however rows were cut into blocks."""
     column = block.columns.get("currentModel")
     losses = block.columns.get("loss")
     if column is None or losses is None:
         return models
     newest: dict[float, float] = {}
-    for index in _ends_of_runs(column.values):
-        if (column.present is None or column.present[index]) and (losses.present is None or losses.present[index]):
+    if column.present is None and losses.present is None:
+        for index in _ends_of_runs(column.values):
             newest[column.values[index]] = losses.values[index]
+    else:
+        for index in range(len(block)):
+            if (column.present is None or column.present[index]) and (losses.present is None or losses.present[index]):
+                newest[column.values[index]] = losses.values[index]
     for number, loss in newest.items():
         models = _with_model(models, number, loss, completed=False)
     return models

@@ -115,6 +115,16 @@ def logs() -> dict[str, list[Record]]:
         "rows that lack metrics": log_of(patchy),
         "rows of several models in one block": log_of(two_models),
         "model numbers that are none": log_of(odd_models),
+        "a model's newest loss stands in any of its rows": log_of(
+            block_of(
+                [
+                    (START, {"currentStep": 1.0, "currentModel": 1.0, "loss": 0.9}),
+                    (START + 1, {"currentStep": 2.0, "currentModel": 1.0, "loss": 0.7}),
+                    (START + 2, {"currentStep": 3.0, "currentModel": 1.0}),
+                    (START + 3, {"currentStep": 1.0, "currentModel": 2.0, "loss": 0.8}),
+                ]
+            )
+        ),
         "rows that were dropped are counted": log_of(StepBlock([START], {}, 12), steps(1, 2)),
         "an error, and going on after it": log_of(steps(0, 3), broken, steps(3, 2, at=START + 6)),
         "an older row does not undo a newer error": log_of(broken, steps(0, 3)),

@@ -12,16 +12,15 @@ export function foldModels(models: readonly Model[], event: TrainingEvent): read
   return withModel(models, number, event.metrics.get('loss') ?? null, completed);
 }
 
-/** Return the models after rows: the last row of each run of rows of one model tells its loss. */
+/** Return the models after rows: each one's newest loss, however rows were cut into blocks. */
 export function foldModelLosses(models: readonly Model[], rows: Rows): readonly Model[] {
   const numbers = rows.columns.get('currentModel');
   const losses = rows.columns.get('loss');
   if (numbers === undefined || losses === undefined) return models;
   const newest = new Map<number, number>();
   numbers.forEach((number, index) => {
-    const endsRun = index + 1 === numbers.length || numbers[index + 1] !== number;
-    const loss = losses[index];
-    if (endsRun && number !== null && loss !== undefined && loss !== null) newest.set(number, loss);
+    const loss = losses[index] ?? null;
+    if (number !== null && loss !== null) newest.set(number, loss);
   });
   let folded = models;
   for (const [number, loss] of newest) folded = withModel(folded, number, loss, false);
