@@ -1,4 +1,4 @@
-"""Delta frames of step rows in few bytes: what a live view is sent instead of JSON over its WebSocket (docs/PROTOCOL.md).
+"""Delta frames of step rows in few bytes: what a live view is sent instead of JSON where it asks for it (docs/PROTOCOL.md).
 
 Pure. Rows of one producer become a table that is exact. Where they come so fast that no curve keeps them one by one, they
 become an outline: their number, the newest row, exact, and of each metric the least and the greatest value between. A frame
@@ -103,10 +103,13 @@ def brief_of(frame: Frame, shapes: Shapes, wish: Wish) -> Brief | None:
     if block is None:
         return None
     first = frame.records[0]
+    outlined = wish == "outline" and _comes_fast(block) and _has_outline(block)
+    if not outlined and any(isinstance(record.body, StepBlock) and record.body.thinned for record in frame.records[1:]):
+        # A viewer that has some of the rows already would not count what was dropped between the others.
+        return None
     shape = Shape(frame.epoch, first.attempt, first.producer, tuple(sorted(block.columns)))
     number = shapes.number(shape)
     columns = [block.columns[name] for name in shape.names]
-    outlined = wish == "outline" and _comes_fast(block) and _has_outline(block)
     message = bytearray([_OUTLINE if outlined else _ROWS])
     for value in (number, frame.first, len(block), _zigzag(first.sequence - frame.first), block.thinned):
         _put_varint(message, value)
@@ -118,7 +121,10 @@ def brief_of(frame: Frame, shapes: Shapes, wish: Wish) -> Brief | None:
 
 
 def _joined(records: Sequence[Record]) -> StepBlock | None:
-    """Join records into one block; None where they are not one producer's rows, without a hole and of the same metrics."""
+    """Join records into one block; None where they are not one producer's rows, without a hole and of the same metrics.
+
+    Folding the block is the same as folding each record, but for the place of ``thinned``.
+    """
     blocks: list[StepBlock] = []
     for record in records:
         first = records[0]
@@ -126,14 +132,29 @@ def _joined(records: Sequence[Record]) -> StepBlock | None:
         same = record.attempt == first.attempt and record.producer == first.producer
         if not isinstance(record.body, StepBlock) or not (goes_on and same):
             return None
-        if blocks and record.body.columns.keys() != blocks[0].columns.keys():
+        if blocks and not _go_on(blocks[-1], record.body):
             return None
         blocks.append(record.body)
-    if len(blocks) < 2:
-        return blocks[0] if blocks else None
+    if not blocks or abs(records[0].sequence - records[0].offset) > _EXACT_INTEGER:
+        return None
+    if len(blocks) == 1:
+        return blocks[0]
     columns = {name: _end_to_end([block.columns[name] for block in blocks]) for name in blocks[0].columns}
     timestamps = [timestamp for block in blocks for timestamp in block.timestamps]
     return StepBlock(timestamps, columns, sum(block.thinned for block in blocks))
+
+
+def _go_on(block: StepBlock, following: StepBlock) -> bool:
+    """Say whether two blocks are one that is cut: the same metrics, time that does not fall, and each row with its place."""
+    return (
+        following.columns.keys() == block.columns.keys()
+        and following.timestamps[0] >= block.timestamps[-1]
+        and all(
+            part.columns[name].present is None
+            for part in (block, following)
+            for name in COORDINATES & part.columns.keys()
+        )
+    )
 
 
 def _end_to_end(columns: Sequence[Column]) -> Column:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from forge_widgets.core.brief import MAX_SHAPES, Brief, Shape, Shapes, Wish, brief_of, brief_text, shape_message
 from forge_widgets.core.events import Body, Event, Record, length
+from forge_widgets.core.state import State, fold
 from forge_widgets.core.steps import Row, StepBlock, block_of
 from forge_widgets.core.subscription import Cursor, Frame, SessionLog, Slice
 from tests.core.briefs import Read, read_brief, rows_of
@@ -43,12 +44,12 @@ def read(brief: Brief) -> Read:
     return read_brief(brief.message, list(brief.shape.names))
 
 
-def fast(first: int, count: int, *, apart: float = 0.001, **metrics: float) -> StepBlock:
+def fast(first: int, count: int, *, apart: float = 0.001, thinned: int = 0, **metrics: float) -> StepBlock:
     rows: list[Row] = [
         (START + apart * step, {"currentStep": float(step), "loss": math.sin(step) + 2, **metrics})
         for step in range(first, first + count)
     ]
-    return block_of(rows)
+    return block_of(rows, thinned)
 
 
 VALUES = st.one_of(
@@ -118,6 +119,73 @@ def test_rows_of_two_producers_or_with_a_hole_between_them_travel_as_text() -> N
     assert brief_of(frame("p", 4), Shapes(), "rows") is not None
     assert brief_of(frame("p", 5), Shapes(), "rows") is None
     assert brief_of(frame("q", 4), Shapes(), "rows") is None
+
+
+@pytest.mark.parametrize(
+    "bodies",
+    [
+        (fast(0, 3), fast(0, 3)),
+        (
+            fast(0, 3, totalSteps=9.0),
+            block_of(
+                [
+                    (START + 1, {"currentStep": 9.0, "loss": 1.0, "totalSteps": 9.0}),
+                    (START + 2, {"currentStep": 10.0, "loss": 1.0}),
+                ]
+            ),
+        ),
+        (fast(0, 3), fast(3, 2, thinned=7)),
+    ],
+    ids=["time falls", "a row has no total", "some were dropped between"],
+)
+def test_rows_that_fold_otherwise_in_one_block_travel_as_text(bodies: tuple[Body, ...]) -> None:
+    assert brief_of(frame_of(*bodies), Shapes(), "rows") is None
+
+
+def test_what_was_dropped_between_outlined_rows_is_counted() -> None:
+    brief = encoded(frame_of(fast(0, 3, thinned=2), fast(3, 3, thinned=5)))
+    assert brief.outlined
+    assert read(brief).thinned == 7
+
+
+def test_rows_whose_numbers_no_browser_could_add_travel_as_text() -> None:
+    assert brief_of(frame_of(fast(0, 3), sequence=2**52), Shapes(), "rows") is None
+
+
+BLOCKS = st.lists(
+    st.lists(
+        st.tuples(
+            st.floats(0, 9),
+            st.fixed_dictionaries(
+                {"currentStep": st.integers(0, 9).map(float)},
+                optional={
+                    "loss": st.floats(0, 9),
+                    "currentModel": st.integers(0, 3).map(float),
+                    "totalSteps": st.integers(1, 9).map(float),
+                },
+            ),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(deadline=None)
+@given(BLOCKS, st.lists(st.integers(0, 2), min_size=3, max_size=3))
+def test_rows_in_brief_fold_to_what_they_fold_to_one_by_one(blocks: list[list[Row]], thinned: list[int]) -> None:
+    bodies = [
+        block_of(sorted(rows, key=lambda row: row[0]), count) for rows, count in zip(blocks, thinned, strict=False)
+    ]
+    frame = frame_of(*bodies)
+    brief = brief_of(frame, Shapes(), "rows")
+    if brief is not None:
+        told = read(brief)
+        body = block_of(rows_of(told, list(brief.shape.names)), told.thinned)
+        record = Record(offset=told.first, attempt=1, producer="p", sequence=told.sequence, body=body)
+        assert fold(State(), record) == frame.state
 
 
 def test_a_key_frame_and_an_empty_one_travel_as_text() -> None:

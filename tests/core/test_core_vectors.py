@@ -335,7 +335,7 @@ def brief_cases() -> list[Case]:
     fast = steps(1, 60, apart=0.002, at=START + 1, currentModel=2.0, accuracy=0.5)
     chosen: dict[str, tuple[list[Record], Wish]] = {
         "one row": (log_of(steps(0, 2)), "outline"),
-        "rows of two blocks": (log_of(steps(0, 5), steps(5, 70)), "outline"),
+        "rows of two blocks": (log_of(steps(0, 5), steps(5, 70, at=START + 2)), "outline"),
         "rows that lack metrics, and numbers that are none": (
             log_of(logs()["rows that lack metrics"][0].body),
             "outline",
