@@ -155,7 +155,7 @@ def test_rows_whose_numbers_no_browser_could_add_travel_as_text() -> None:
 BLOCKS = st.lists(
     st.lists(
         st.tuples(
-            st.floats(0, 9),
+            st.floats(1, 9),
             st.fixed_dictionaries(
                 {"currentStep": st.integers(0, 9).map(float)},
                 optional={
