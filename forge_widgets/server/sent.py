@@ -6,6 +6,7 @@ Made by a watched session; the transports take of it what their viewer reads.
 from __future__ import annotations
 
 import asyncio
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -35,10 +36,13 @@ class Sent:
         self.key = frame.key
         # A key frame whose curves have fewer points than there are.
         self.coarse = coarse
-        # What stands in a text: a message in brief in the shape of a frame.
-        self.text = encoded if brief is None else encode(brief_text(brief))
         self._turn = asyncio.Lock()
         self._packed: Packed | None = None
+
+    @cached_property
+    def text(self) -> bytes:
+        """What stands in a text: a message in brief in the shape of a frame."""
+        return self.encoded if self.brief is None else encode(brief_text(self.brief))
 
     async def packed(self, pool: StorePool) -> Packed:
         """Return it deflated; the first who asks has it done in a thread."""

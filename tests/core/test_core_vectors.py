@@ -333,6 +333,9 @@ def coalesced_case(name: str, records: list[Record]) -> Case:
 def brief_cases() -> list[Case]:
     """Logs of rows as one frame in brief after the first row, and the state that the view is in then."""
     fast = steps(1, 60, apart=0.002, at=START + 1, currentModel=2.0, accuracy=0.5)
+    still = block_of(
+        [(START + 1 + at / 500, {"currentStep": 7.0, "loss": loss}) for at, loss in enumerate((1.1, 5.3, 0.2, 1.7))]
+    )
     chosen: dict[str, tuple[list[Record], Wish]] = {
         "one row": (log_of(steps(0, 2)), "outline"),
         "rows of two blocks": (log_of(steps(0, 5), steps(5, 70, at=START + 2)), "outline"),
@@ -347,6 +350,7 @@ def brief_cases() -> list[Case]:
         ),
         "rows that come fast": (log_of(steps(0, 1), fast), "outline"),
         "rows that come fast, every one": (log_of(steps(0, 1), fast), "rows"),
+        "rows that come fast, all of one step": (log_of(steps(0, 1), still), "outline"),
     }
     cases = []
     for name, (records, wish) in chosen.items():

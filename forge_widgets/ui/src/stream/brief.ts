@@ -1,5 +1,5 @@
 // Delta frames of rows in brief (forge_widgets/core/brief.py, docs/PROTOCOL.md): from bytes to the frame that they stand for.
-// tests/vectors/brief.json holds the two together. Pure; called by the WebSocket adapter.
+// tests/vectors/brief.json holds the two together. Pure; called by the WebSocket adapter, and by messages for what came as text.
 import { Malformed } from './json';
 import type { DeltaFrame, Shape } from './messages';
 import type { Column, Outline, OutlinedLine } from './records';
@@ -77,8 +77,9 @@ function outlineOf(read: Reader, count: number, newest: number, columns: Readonl
     const point = (): readonly [number, number] => {
       const back = read.signed();
       const value = read.single();
-      // The newest row itself is known exactly.
-      return [step - back, back === 0 ? (columns.get(metric)?.[0] ?? value) : value];
+      // The newest row itself is known exactly; another of its step is not that row.
+      const exact = columns.get(metric)?.[0] ?? value;
+      return [step - back, back === 0 && Math.fround(exact) === value ? exact : value];
     };
     return { metric, points: [point(), point()] };
   });

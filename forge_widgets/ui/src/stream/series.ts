@@ -127,7 +127,6 @@ export class Series {
     }
   }
 
-
   /** Take one row; a row without `currentStep` has no place on the axis and is passed over. */
   #addRow(metrics: ReadonlyMap<string, number>): void {
     const step = metrics.get('currentStep');

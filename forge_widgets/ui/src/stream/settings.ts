@@ -32,7 +32,7 @@ export interface StreamSettings {
   /** Listeners are told at most this often, while the page is shown and while it is hidden. */
   readonly notifyMs: number;
   readonly notifyHiddenMs: number;
-  /** How a socket is sent rows in brief: every one, or outlined where they come fast. */
+  /** How the server sends rows in brief: every one, or outlined where they come fast. */
   readonly brief: 'rows' | 'outline';
 }
 

@@ -1,5 +1,5 @@
-// Frames over a WebSocket, in brief, deflated or as text: one connection from opening to its end. Thin: it parses, and says why it ended; when to come
-// back is the lane's business.
+// Frames over a WebSocket, in brief, deflated or as text: one connection from opening to its end. Thin: it parses, and says
+// why it ended; when to come back is the lane's business.
 import { isBrief, readBrief } from './brief';
 import { DELETED, noCommonProtocol, UNREADABLE } from './failures';
 import { canInflate, inflate } from './inflate';
