@@ -31,6 +31,9 @@ OUTLINE_ROWS = 3
 OUTLINE_PER_S = 50.0
 """Rows a second beyond which they are outlined: up to here every row costs less than polling would by far."""
 
+OUTLINE_SPAN_S = 2.0
+"""Rows of a longer time than this did not come as a stream: a viewer was away, and an outline would leave a gap in its curves."""
+
 MAX_SHAPES = 1_000
 """Shapes that are remembered; beyond it they are numbered anew, and told again."""
 
@@ -169,7 +172,7 @@ def _end_to_end(columns: Sequence[Column]) -> Column:
 
 def _comes_fast(block: StepBlock) -> bool:
     took_s = block.timestamps[-1] - block.timestamps[0]
-    return len(block) >= OUTLINE_ROWS and len(block) - 1 > OUTLINE_PER_S * took_s
+    return len(block) >= OUTLINE_ROWS and took_s <= OUTLINE_SPAN_S and len(block) - 1 > OUTLINE_PER_S * took_s
 
 
 def _has_outline(block: StepBlock) -> bool:

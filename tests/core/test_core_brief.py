@@ -223,6 +223,7 @@ def test_rows_that_come_fast_are_outlined_where_the_viewer_takes_that() -> None:
     [
         fast(0, 2),
         fast(0, 50, apart=0.1),
+        fast(0, 1_500, apart=0.002),
         fast(0, 50, lr=math.nan),
         fast(0, 50, lr=1e39),
         block_of([(START, {"loss": float(step)}) for step in range(9)]),
@@ -230,7 +231,7 @@ def test_rows_that_come_fast_are_outlined_where_the_viewer_takes_that() -> None:
         block_of([(START, {"currentStep": float(step), "currentModel": float(step // 5)}) for step in range(9)]),
         block_of([(START, {"currentStep": float(step), **({"loss": 1.0} if step % 2 else {})}) for step in range(9)]),
     ],
-    ids=["few", "slow", "no number", "too great", "no steps", "halves", "two models", "patchy"],
+    ids=["few", "slow", "missed", "no number", "too great", "no steps", "halves", "two models", "patchy"],
 )
 def test_rows_that_an_outline_could_not_tell_come_one_by_one(block: StepBlock) -> None:
     brief = encoded(frame_of(block))
