@@ -17,6 +17,7 @@ from forge_widgets.server.body import Json
 from forge_widgets.server.context import ServerContext
 from forge_widgets.server.failures import TooManyConnections
 from forge_widgets.server.guard import StandaloneBase
+from forge_widgets.server.socketio_asking import is_websocket
 from forge_widgets.server.socketio_client import Client
 from forge_widgets.server.socketio_engine import Engine
 from forge_widgets.server.socketio_handler import SocketIOHandler
@@ -110,8 +111,8 @@ class SocketIO:
     async def _arrive(self, sid: str, environ: dict[str, Any], _auth: object = None) -> None:
         """Greet whoever has come into the default namespace. What it says of itself lets nobody in: the guard has asked."""
         engine_id, handler = self.engine.engine_id(sid), environ["tornado.handler"]
-        if not handler.engine_id:
-            # A connection that began as a WebSocket.
+        if is_websocket(handler) and not handler.engine_id:
+            # The connection began as a WebSocket.
             handler.engine_id = engine_id
             self.carry(engine_id, handler)
         client = self._clients[engine_id] = Client(self._context, _Carrier(self, engine_id))

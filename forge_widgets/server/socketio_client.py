@@ -20,7 +20,7 @@ from forge_widgets.server.body import Json, text_field
 from forge_widgets.server.context import ServerContext
 from forge_widgets.server.conversation import answer
 from forge_widgets.server.failures import CLOSED, SILENT, answer_of, facts_of
-from forge_widgets.server.rooms import Start, follow_story
+from forge_widgets.server.rooms import follow_story
 from forge_widgets.server.socketio_reply import Reply, asked_of
 
 # Bytes of answers that may wait to be taken; who asks on without taking any is let go, and may come back.
@@ -53,14 +53,10 @@ class Carrier(Protocol):
 
 
 class Client:
-    """A viewer (rooms.Viewer) that is in no room, or in several."""
+    """A listener (rooms.Listener) that is in no room, or in several."""
 
     def __init__(self, context: ServerContext, carrier: Carrier) -> None:
         self.context = context
-        # Our own protocol is not spoken here.
-        self.protocol: int | None = None
-        self.packs = False
-        self.wake = asyncio.Event()
         self._carrier = carrier
         # A task for each room, by session.
         self._rooms: dict[str, asyncio.Task[None]] = {}
@@ -81,14 +77,7 @@ class Client:
         """What is known of the way to it."""
         return self._carrier.link
 
-    def take_start(self) -> Start | None:
-        """Return nothing: that is our own protocol's."""
-        return None
-
-    async def greeted(self, seconds: float) -> None:
-        """Wait for nothing: that is our own protocol's."""
-
-    async def deliver(self, message: Json | bytes, *, binary: bool = False) -> None:  # noqa: ARG002 - packs is False
+    async def deliver(self, message: Json | bytes, *, binary: bool = False) -> None:  # noqa: ARG002 - a story is text
         """Send what a room has to say, and wait until it has been taken."""
         async with self._turn:
             await self.send(message)

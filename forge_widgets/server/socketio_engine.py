@@ -80,8 +80,8 @@ class Engine:
 
     @property
     def connections(self) -> int:
-        """How many there are, those included that have said nothing yet."""
-        return len(self.server.eio.sockets)
+        """How many there are, those included that have said nothing yet; the library forgets by and by those that have gone."""
+        return sum(not socket.closed for socket in self.server.eio.sockets.values())
 
     def may_upgrade(self, engine_id: str) -> bool:
         """Whether a polling client may try a WebSocket now."""

@@ -143,6 +143,17 @@ def test_a_goodbye_ends_the_poll_that_waits(tmp_path: Path) -> None:
         assert waiting.result(8).status_code in (200, 400)
 
 
+def test_a_polling_client_that_has_gone_leaves_nothing_behind_and_makes_room(tmp_path: Path) -> None:
+    with standalone(tmp_path / "store", limits=Limits(max_connections=1)) as served:
+        poller = BarePoller(served.url)
+        poller.poll_until("connection_established")
+        owner = client_of(served)._carrier._owner  # type: ignore[attr-defined]
+        poller.post("1")
+        until(lambda: not served.context.hub.connections)
+        assert not owner._sockets
+        BarePoller(served.url)
+
+
 def test_who_has_said_nothing_yet_counts_as_a_connection(tmp_path: Path) -> None:
     with standalone(tmp_path / "store", limits=Limits(ping_s=1, pong_s=1, max_connections=1)) as served:
         handshake = "/socket.io/?EIO=4&transport=polling"
