@@ -3,7 +3,7 @@
 import { useId, useMemo, useState, type JSX, type KeyboardEvent, type PointerEvent } from 'react';
 
 import { axisOf, shareOf, ticksOf, valueAt, type Axis, type Tick } from './axis';
-import { BOX, nearest, pathOf, smoothed, SMOOTHING, type Curve } from './curve';
+import { BOX, nearest, pathOf, smoothed, SMOOTHING, stretches, type Curve } from './curve';
 import { metricLabel, metricText } from './metricwords';
 import { modelClass, modelDashes } from './palette';
 import { formatCount, formatNumber } from '../stream/numbers';
@@ -264,8 +264,10 @@ function* allValues(curves: readonly Curve[]): Generator<number> {
 }
 
 function draw(curve: Curve, x: Axis, y: Axis, smooth: boolean): Drawn {
-  const raw = pathOf(curve.steps, curve.values, x, y);
-  return { curve, raw, smooth: smooth ? pathOf(curve.steps, smoothed(curve.values, SMOOTHING), x, y) : '' };
+  const parts = stretches(curve);
+  const path = (change: (values: readonly number[]) => readonly number[]): string =>
+    parts.map(({ steps, values }) => pathOf(steps, change(values), x, y)).join('');
+  return { curve, raw: path((values) => values), smooth: smooth ? path((values) => smoothed(values, SMOOTHING)) : '' };
 }
 
 function spoken(metric: string, curves: readonly Curve[]): string {

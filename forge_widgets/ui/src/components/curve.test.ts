@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { axisOf } from './axis';
-import { nearest, pathOf, smoothed } from './curve';
+import { nearest, pathOf, smoothed, stretches } from './curve';
 
 const UNIT = { low: 0, high: 1, log: false };
 
@@ -22,6 +22,27 @@ describe('smoothed', () => {
 
   it('passes over what is no number, and keeps its place', () => {
     expect(smoothed([1, NaN, 1], 0.6)).toEqual([1, NaN, 1]);
+  });
+});
+
+describe('stretches', () => {
+  it('cuts where a training went on from a checkpoint before', () => {
+    const curve = { model: 1, steps: [1, 2, 3, 2, 3], values: [5, 4, 9, 4, 3] };
+    expect(stretches(curve).map(({ steps, values }) => [steps, values])).toEqual([
+      [
+        [1, 2, 3],
+        [5, 4, 9],
+      ],
+      [
+        [2, 3],
+        [4, 3],
+      ],
+    ]);
+  });
+
+  it('leaves one that goes on, or stays, in one piece', () => {
+    expect(stretches({ model: 1, steps: [1, 1, 2], values: [3, 2, 1] })).toHaveLength(1);
+    expect(stretches({ model: 1, steps: [], values: [] })).toEqual([]);
   });
 });
 

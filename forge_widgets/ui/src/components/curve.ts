@@ -25,6 +25,21 @@ export function smoothed(values: readonly number[], weight: number): number[] {
   return before.map((value, index) => (value + (after[index] ?? value)) / 2);
 }
 
+/**
+ * Cut a curve where its step goes back: a training that went on from a checkpoint has no line from where it failed to where
+ * it began anew, and no average over both.
+ */
+export function stretches({ model, steps, values }: Curve): readonly Curve[] {
+  const cut: Curve[] = [];
+  let from = 0;
+  for (let index = 1; index <= steps.length; index += 1) {
+    if (index < steps.length && !((steps[index] ?? 0) < (steps[index - 1] ?? 0))) continue;
+    cut.push({ model, steps: steps.slice(from, index), values: values.slice(from, index) });
+    from = index;
+  }
+  return cut;
+}
+
 function averaged(values: readonly number[], weight: number): number[] {
   let average = 0;
   let seen = 0;

@@ -2,7 +2,7 @@
 // `themeOf`, which reads the page's colours. Called by the chart.
 import type { Config, Data, Layout, PlotData } from 'plotly.js';
 
-import { SMOOTHING, smoothed } from './curve';
+import { SMOOTHING, smoothed, stretches } from './curve';
 import { metricLabel } from './metricwords';
 import { PALETTE_SIZE } from './palette';
 import { metricValue, type LinePoints, type SessionView } from '../stream';
@@ -64,7 +64,8 @@ export function themeOf(element: HTMLElement): Theme {
   return theme;
 }
 
-function tracesOf({ model, steps, values }: LinePoints, theme: Theme): Data[] {
+function tracesOf(line: LinePoints, theme: Theme): Data[] {
+  const { model, steps, values } = line;
   const color = theme.models[(model - 1) % PALETTE_SIZE] ?? theme.text;
   const dash = DASHES[Math.floor((model - 1) / PALETTE_SIZE) % DASHES.length] ?? 'solid';
   const shared: Partial<PlotData> = { type: 'scatter', mode: 'lines', x: [...steps], legendgroup: `model ${model}` };
@@ -72,7 +73,7 @@ function tracesOf({ model, steps, values }: LinePoints, theme: Theme): Data[] {
     { ...shared, y: [...values], line: { color, width: 1, dash }, opacity: 0.3, showlegend: false, hoverinfo: 'skip' },
     {
       ...shared,
-      y: smoothed(values, SMOOTHING),
+      y: stretches(line).flatMap((part) => smoothed(part.values, SMOOTHING)),
       customdata: [...values],
       name: `model ${model}`,
       line: { color, width: 2, dash },
