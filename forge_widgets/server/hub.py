@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from forge_widgets.server.failures import CLOSED, COME_BACK, ServerGoes
+from forge_widgets.server.meter import Transport
 from forge_widgets.server.watched import Reading, Watched
 
 _GOODBYE_LOOK_S = 0.02
@@ -20,6 +21,8 @@ _GOODBYE_LOOKS = 50
 
 class Connection(Protocol):
     """A socket that has to be told when the server goes."""
+
+    transport: Transport
 
     def close(self, code: int | None = None, reason: str | None = None) -> None:
         """Close with a code."""

@@ -97,7 +97,13 @@ class Meter:
             "store_errors", "Calls of the store that failed, by the error's name.", "error"
         )
         # Set before each scrape.
-        self.websockets = self._gauge("websockets", "WebSockets that are open.")
+        self.connections = Gauge(
+            "connections",
+            "Connections that are open: WebSockets, and clients of Socket.IO, also those that poll.",
+            ["transport"],
+            namespace=NAMESPACE,
+            registry=registry,
+        )
         self.viewers = self._gauge("viewers", "Viewers of all sessions; polls that wait are some.")
         self.watched_sessions = self._gauge("watched_sessions", "Sessions that have viewers here.")
         self.store_readable = self._gauge(
@@ -117,7 +123,7 @@ class Meter:
             self._refused.labels(_REASONS[status]).inc()
 
     def refused_connection(self) -> None:
-        """Count a WebSocket for which there was no room."""
+        """Count a connection for which there was no room."""
         self._refused.labels("limit").inc()
 
     def recorded(self, count: int, repeated: int) -> None:

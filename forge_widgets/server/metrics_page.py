@@ -11,8 +11,12 @@ from collections import Counter
 from forge_widgets.core.events import STATUSES
 from forge_widgets.errors import ForgeError
 from forge_widgets.server.handlers import ForgeHandler
+from forge_widgets.server.meter import Transport
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+CONNECTED: tuple[Transport, ...] = ("websocket", "socketio")
+"""Transports that have connections; by HTTP there are requests alone."""
 
 # A scraper gives up after ten seconds, and then knows nothing at all.
 _STORE_S = 2.0
@@ -36,7 +40,8 @@ class MetricsHandler(ForgeHandler):
             for status in sorted(STATUSES):
                 meter.sessions.labels(status).set(statuses[status])
         watched = hub.watched_sessions()
-        meter.websockets.set(len(hub.connections))
+        for transport in CONNECTED:
+            meter.connections.labels(transport).set(sum(one.transport == transport for one in hub.connections))
         meter.watched_sessions.set(len(watched))
         meter.viewers.set(sum(map(hub.viewers, watched)))
         rendered = meter.render()

@@ -20,6 +20,7 @@ from forge_widgets.server.body import Json, text_field
 from forge_widgets.server.context import ServerContext
 from forge_widgets.server.conversation import answer
 from forge_widgets.server.failures import CLOSED, SILENT, answer_of, facts_of
+from forge_widgets.server.meter import Transport
 from forge_widgets.server.rooms import follow_story
 from forge_widgets.server.socketio_reply import Reply, asked_of
 
@@ -54,6 +55,9 @@ class Carrier(Protocol):
 
 class Client:
     """A listener (rooms.Listener) that is in no room, or in several."""
+
+    # What counts of connections call it, also where it polls.
+    transport: Transport = "socketio"
 
     def __init__(self, context: ServerContext, carrier: Carrier) -> None:
         self.context = context

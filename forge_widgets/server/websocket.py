@@ -20,6 +20,7 @@ from forge_widgets.server.context import ServerContext
 from forge_widgets.server.conversation import answer
 from forge_widgets.server.failures import CROWDED, REFUSED, NoHandshake, ServerGoes, answer_of, facts_of
 from forge_widgets.server.handlers import FURTHEST
+from forge_widgets.server.meter import Transport
 from forge_widgets.server.paced import PacedSocket
 from forge_widgets.server.rooms import Start, Viewer, follow_frames, follow_story
 
@@ -28,6 +29,9 @@ Follow = Callable[[Viewer, ServerContext, str], Awaitable[int]]
 
 class SocketHandler(PacedSocket):
     """One connection: in no room, in several, or a viewer of our own protocol."""
+
+    # What counts of connections call it.
+    transport: Transport = "websocket"
 
     def initialize(self, context: ServerContext) -> None:
         """Start in no room."""

@@ -242,10 +242,20 @@ def test_traffic_is_counted(mount: Mount, session_id: str) -> None:
         (line,) = [line for line in lines if line.startswith('forge_widgets_sent_messages_total{transport="socketio"}')]
         return float(line.split()[1])
 
+    def connected(transport: str) -> float:
+        lines = mount.get("/metrics").text.splitlines()
+        start = f'forge_widgets_connections{{transport="{transport}"}} '
+        (line,) = [line for line in lines if line.startswith(start)]
+        return float(line.split()[1])
+
     before = sent()
+    until(lambda: connected("socketio") == 0)
+    sockets = connected("websocket")
     poller = BarePoller(mount.url)
     poller.poll_until("connection_established")
     assert sent() == before + 1
+    assert connected("socketio") == 1
+    assert connected("websocket") == sockets
     assert 'route="/socket.io"' in mount.get("/metrics").text
     poller.post("1")
 
