@@ -56,7 +56,12 @@ def _cells(parts: Sequence[Part], store_id: str) -> Iterator[Json]:
         place = f"{number} · " if len(parts) > 1 else ""
         yield _text(f"part-{number}", f"## {place}{part.title}\n\n{part.about}\n\n**Look at:** {part.look}")
         yield _watch(f"watch-{number}", number, part.session_id, store_id)
-    yield _code("rows", f'forge.history("{parts[0].session_id}").to_dataframe().tail()  # needs pandas')
+        if part.code:
+            yield _text(f"code-{number}", f"```python\n{part.code}```")
+    yield _code(
+        "rows",
+        f'import forge_widgets as forge\nforge.history("{parts[0].session_id}").to_dataframe().tail()  # needs pandas',
+    )
 
 
 def _text(name: str, source: str) -> Json:

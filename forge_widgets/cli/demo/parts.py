@@ -87,7 +87,8 @@ def _cognates(session_id: str, mode: str) -> Part:
         title="Cognates that grok",
         about="`CognateCreatorIntegration` trains three small networks on modular addition. Each learns its pairs by heart "
         "first, and finds the rule much later.",
-        look="the loss is low long before the accuracy on pairs never seen leaves chance: then it jumps.",
+        look="the loss is low long before the accuracy on pairs never seen (held-out) leaves chance: then it jumps. Choose "
+        "accuracy above the chart to see it.",
         session_id=session_id,
         runs=(Run(command=command),),
     )
@@ -113,7 +114,7 @@ def _integration(session_id: str, folder: Path) -> Part:
     return Part(
         title="An existing training",
         about="A loop as many have one. Only the lines marked with + are new.",
-        look="what the function prints and returns is what it was before.",
+        look="what it prints, in the terminal, is what it printed before.",
         session_id=session_id,
         runs=(Run(command=(sys.executable, str(path))),),
         code=code,

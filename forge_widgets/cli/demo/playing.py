@@ -81,6 +81,8 @@ class Player:
         if failed == run.fails and state.status == ("error" if run.fails else "completed"):
             if run.fails:
                 self._say(f"Failed: {state.error}")
+            elif part.code:
+                self._say(f"It printed:\n{textwrap.indent(training.tail(), '  ')}")
             return
         if run.fails:
             raise PartFailed(f"{part.title}: the training was to fail, and is {state.status}")
