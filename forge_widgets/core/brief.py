@@ -35,7 +35,7 @@ OUTLINE_SPAN_S = 2.0
 """Rows of a longer time than this did not come as a stream: a viewer was away, and an outline would leave a gap in its curves."""
 
 MAX_SHAPES = 1_000
-"""Shapes that are remembered; beyond it they are numbered anew, and told again."""
+"""Shapes that a session's viewers are told of, and remember; frames of any other travel as JSON."""
 
 _ROWS, _OUTLINE = 1, 2
 _INTEGERS, _DOUBLES, _MASKED = 1, 2, 0x80
@@ -58,16 +58,13 @@ class Shapes:
 
     def __init__(self) -> None:
         self._numbers: dict[Shape, int] = {}
-        self._next = 1
 
-    def number(self, shape: Shape) -> int:
-        """Return the number of a shape."""
-        if shape not in self._numbers:
-            if len(self._numbers) >= MAX_SHAPES:
-                self._numbers.clear()
-            self._numbers[shape] = self._next
-            self._next += 1
-        return self._numbers[shape]
+    def number(self, shape: Shape) -> int | None:
+        """Return the number of a shape, from 1; None for one beyond MAX_SHAPES."""
+        known = self._numbers.get(shape)
+        if known is None and len(self._numbers) < MAX_SHAPES:
+            known = self._numbers[shape] = len(self._numbers) + 1
+        return known
 
 
 class Brief(Struct, frozen=True):
@@ -112,6 +109,8 @@ def brief_of(frame: Frame, shapes: Shapes, wish: Wish) -> Brief | None:
         return None
     shape = Shape(frame.epoch, first.attempt, first.producer, tuple(sorted(block.columns)))
     number = shapes.number(shape)
+    if number is None:
+        return None
     columns = [block.columns[name] for name in shape.names]
     message = bytearray([_OUTLINE if outlined else _ROWS])
     for value in (number, frame.first, len(block), _zigzag(first.sequence - frame.first), block.thinned):
