@@ -2,7 +2,8 @@
 
 trainer.py steady FOLDER SESSION STEPS_PER_S     train until a line (or the end) comes on stdin
                                                  (FORGE_FAULTS_METRICS: names of further metrics)
-trainer.py flood FOLDER SESSION SECONDS          train at 100,000 steps a second, a model completed each half second
+trainer.py flood FOLDER SESSION SECONDS          train at 100,000 steps a second, a model completed each half second; where the
+                                                 machine is slower go on until the ring could have filled twice
 trainer.py fork FOLDER SESSION STEPS             train, fork twice after the first emit, train in all three
 
 With FORGE_FAULTS_DISK=failing ``steady`` takes more lines: ``sync off`` lets SQLite's syncs fail with EIO from now on,
@@ -27,6 +28,7 @@ from tests.faults import wall_clock
 wall_clock.follow_orders()  # before anybody takes the clock by its name
 
 import forge_widgets as forge  # noqa: E402
+from forge_widgets.training.buffer import CAPACITY  # noqa: E402
 from forge_widgets.training.run import Run  # noqa: E402
 from tests.faults.failing_disk import FailingDisk  # noqa: E402
 
@@ -95,7 +97,7 @@ def steady(folder: str, session_id: str, steps_per_s: str) -> None:
 def flood(folder: str, session_id: str, seconds: str) -> None:
     def rate(log: Callable[[int], None]) -> tuple[int, float]:
         began, step = time.monotonic(), 0
-        while (elapsed := time.monotonic() - began) < float(seconds):
+        while (elapsed := time.monotonic() - began) < float(seconds) or step < 2 * CAPACITY:
             if step / FLOOD_PER_S > elapsed + 0.01:
                 time.sleep(0.01)
             for _ in range(1_000):
