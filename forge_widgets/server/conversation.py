@@ -1,6 +1,6 @@
-"""What a naive client may say on its WebSocket, and what it is answered: the contract's table of messages.
+"""What a naive client may say on its WebSocket or by Socket.IO, and what it is answered: the contract's table of messages.
 
-Called by the socket for each message that is not of our own protocol. Rooms are tasks, and those are the socket's.
+Called for each message that is not of our own protocol. Rooms are tasks, and those are the socket's or the client's.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from forge_widgets.errors import InvalidInput
 from forge_widgets.server.body import Json
 from forge_widgets.server.context import ServerContext
 from forge_widgets.server.documents import session_document, shown
+from forge_widgets.server.limits import Limits
 
 
 class Talker(Protocol):
-    """What answering needs of a socket."""
+    """What answering needs of whoever is answered."""
 
     context: ServerContext
 
@@ -33,6 +34,14 @@ class Talker(Protocol):
 
     def leave(self, session_id: str) -> None:
         """Follow a session no longer."""
+
+
+def check_room_for_one(session_id: str, rooms: int, limits: Limits) -> None:
+    """Raise InvalidInput where a session would be one room too many beside those that a client is in."""
+    if rooms >= limits.max_rooms:
+        raise InvalidInput(
+            f"room {session_id!r} is one too many", where="sessionId", expected=f"at most {limits.max_rooms} rooms"
+        )
 
 
 async def answer(talker: Talker, kind: str, asked: Json) -> None:

@@ -15,10 +15,10 @@ import msgspec
 from forge_widgets.core.document import iso_time
 from forge_widgets.core.link import Link
 from forge_widgets.core.wire import encode
-from forge_widgets.errors import ForgeError, InvalidInput
+from forge_widgets.errors import ForgeError
 from forge_widgets.server.body import Json, text_field
 from forge_widgets.server.context import ServerContext
-from forge_widgets.server.conversation import answer
+from forge_widgets.server.conversation import answer, check_room_for_one
 from forge_widgets.server.failures import CLOSED, SILENT, answer_of, facts_of
 from forge_widgets.server.meter import Transport
 from forge_widgets.server.rooms import follow_story
@@ -110,12 +110,8 @@ class Client:
         old = self._rooms.pop(session_id, None)
         if old is not None:
             old.cancel()  # joining again greets again
-        elif len(self._rooms) >= self.context.limits.max_rooms:
-            raise InvalidInput(
-                f"room {session_id!r} is one too many",
-                where="sessionId",
-                expected=f"at most {self.context.limits.max_rooms} rooms",
-            )
+        else:
+            check_room_for_one(session_id, len(self._rooms), self.context.limits)
         task = asyncio.get_running_loop().create_task(self._stay(session_id))
         task.add_done_callback(self._ended)
         self._rooms[session_id] = task

@@ -5,35 +5,14 @@ A client makes one for each event, so that an answer goes to whoever asked and i
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from forge_widgets.server.body import Json
-from forge_widgets.server.context import ServerContext
-
-
-class Asking(Protocol):
-    """What a reply needs of the client."""
-
-    context: ServerContext
-
-    @property
-    def own_session(self) -> str | None:
-        """The session that is meant where an event names none."""
-
-    async def send(self, message: Json) -> None:
-        """Send an answer."""
-
-    def join(self, session_id: str) -> None:
-        """Follow a session."""
-
-    def leave(self, session_id: str) -> None:
-        """Follow a session no longer."""
+from forge_widgets.server.conversation import Talker
 
 
 class Reply:
     """What answers one event (conversation.Talker), and keeps what was said for its acknowledgement."""
 
-    def __init__(self, client: Asking) -> None:
+    def __init__(self, client: Talker) -> None:
         self.context = client.context
         self.said: Json = {}
         self._client = client

@@ -17,7 +17,7 @@ from forge_widgets.errors import ForgeError, InvalidInput
 from forge_widgets.server.asking import coarse_of, cursor_of, protocol_of, takes_packed, wish_of
 from forge_widgets.server.body import Json, parse_object, text_field
 from forge_widgets.server.context import ServerContext
-from forge_widgets.server.conversation import answer
+from forge_widgets.server.conversation import answer, check_room_for_one
 from forge_widgets.server.failures import CROWDED, REFUSED, NoHandshake, ServerGoes, answer_of, facts_of
 from forge_widgets.server.handlers import FURTHEST
 from forge_widgets.server.meter import Transport
@@ -143,12 +143,8 @@ class SocketHandler(PacedSocket):
         old = self._rooms.pop(session_id, None)
         if old is not None:
             old.cancel()  # joining again greets again
-        elif len(self._rooms) >= self.context.limits.max_rooms:
-            raise InvalidInput(
-                f"room {session_id!r} is one too many",
-                where="sessionId",
-                expected=f"at most {self.context.limits.max_rooms} rooms",
-            )
+        else:
+            check_room_for_one(session_id, len(self._rooms), self.context.limits)
         self._rooms[session_id] = self._spawn(self._stay(session_id, follow_story))
 
     def leave(self, session_id: str) -> None:
