@@ -20,6 +20,8 @@ LEVELS = ("debug", "info", "warning", "error")
 
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _SHOWN_CHARS = 300
+# What the reasons name that a server's owner can do something about.
+_OPTION = "--allow-"
 # Asked for all the time by those who look after a server; at "info" they would hide everything else.
 _PROBES = ("/api/health", "/health", "/metrics")
 # A shorter secret could be any word of a message.
@@ -73,7 +75,8 @@ def configure_logs(
 def log_request(handler: RequestHandler) -> None:
     """Log a request that was answered, without its query, which may hold the token."""
     status, request = handler.get_status(), handler.request
-    level = logging.INFO
+    why = getattr(handler, "refusal", "")
+    level = logging.WARNING if _is_new(handler, why) else logging.INFO
     if status >= 500:
         level = logging.ERROR if status == 500 else logging.WARNING
     if status < 400 and getattr(handler, "route", "") in _PROBES:
@@ -90,7 +93,6 @@ def log_request(handler: RequestHandler) -> None:
     session_id = (getattr(handler, "path_kwargs", None) or {}).get("session_id")
     if session_id is not None:
         facts["session_id"] = _shown(session_id)
-    why = getattr(handler, "refusal", "")
     if why:
         facts["reason"] = why
     _LOG.log(
@@ -100,6 +102,15 @@ def log_request(handler: RequestHandler) -> None:
         f" ({why})" if why else "",
         extra=facts,
     )
+
+
+def _is_new(handler: RequestHandler, why: str) -> bool:
+    """Say whether a request is the first that an option would have let in: its page shows nothing, and can't say why."""
+    told: set[str] = handler.settings.setdefault("refusals_told", set())
+    if _OPTION not in why or why in told:
+        return False
+    told.add(why)
+    return True
 
 
 def _shown(text: str) -> str:

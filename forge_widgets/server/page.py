@@ -30,6 +30,8 @@ _REFUSED_POLICY = (
     "frame-ancestors 'self'"
 )
 _KEPT = "<!-- kept -->"
+_GIVEN = "<!-- given -->"
+_UNHELPFUL = '<p role="alert"><strong>That token didn’t let you in.</strong></p>'
 
 
 class PageHandler(ForgeHandler):
@@ -56,7 +58,8 @@ class PageHandler(ForgeHandler):
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header("Content-Security-Policy", _REFUSED_POLICY)
         self.set_header("Cache-Control", "no-store")
-        self.finish(REFUSED.read_text("utf-8").replace(_KEPT, self._kept_fields()))
+        given = _UNHELPFUL if "token" in self.request.query_arguments else ""
+        self.finish(REFUSED.read_text("utf-8").replace(_KEPT, self._kept_fields()).replace(_GIVEN, given))
 
     def _kept_fields(self) -> str:
         """Return the form's fields for what else the address says, so that a link to a session leads there after all."""

@@ -223,6 +223,10 @@ def test_whoever_has_no_token_is_told_what_to_do_and_comes_in_by_it(browser: Bro
     assert answer.status == 403
     expect(page.get_by_role("heading")).to_contain_text("doesn’t let you in")
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    expect(page.get_by_role("alert")).to_have_count(0)
+    page.get_by_label("enter the token").fill("a-wrong-one")
+    page.get_by_role("button", name="Open").tap()
+    expect(page.get_by_role("alert")).to_contain_text("That token")
     page.get_by_label("enter the token").fill(TOKEN)
     page.get_by_role("button", name="Open").tap()
     expect(page.locator(".forge-dashboard")).to_contain_text("completed")

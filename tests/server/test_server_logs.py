@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import requests
 from websockets.sync.client import connect
 
 from forge_widgets.server.logs import LogFormat, configure_logs
@@ -84,6 +85,20 @@ def test_at_the_default_level_a_request_costs_no_record(standalone_mount: Mount)
         standalone_mount.get("/api/sessions")
         assert standalone_mount.ask("GET", "/api/health", headers={"Authorization": "token no"}).status_code == 403
         assert stream.getvalue() == ""
+
+
+def test_the_first_page_and_the_first_name_that_an_option_would_let_in_are_told_at_the_default_level(
+    tmp_path: Path,
+) -> None:
+    with logged("text", "warning") as stream, standalone(tmp_path / "store") as mount:
+        for headers in ({"Origin": "null"}, {"Origin": "https://elsewhere.example"}, {"Host": "elsewhere.example"}) * 2:
+            assert requests.get(f"{mount.url}/api/sessions", headers=headers, timeout=10).status_code == 403
+        assert requests.get(f"{mount.url}/api/sessions", timeout=10).status_code == 403
+        until(lambda: "--allow-host" in stream.getvalue())
+    first, second = stream.getvalue().splitlines()
+    assert "WARNING forge_widgets.server.requests: 403 GET /api/sessions" in first
+    assert first.endswith("(the Origin is not known; --allow-origin names further ones)")
+    assert second.endswith("(the Host is not known; --allow-host names further ones)")
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
