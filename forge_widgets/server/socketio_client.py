@@ -138,7 +138,9 @@ class Client:
     async def refuse(self, error: ForgeError, event: str = "", **facts: str) -> Json:
         """Tell the client what can't be used; return that."""
         said: Json = {"error": answer_of(error).text, **facts_of(error), **facts}
-        await self.send({"type": "request_error", "event": event[:80], **said})
+        # A lone surrogate has no UTF-8.
+        named = event[:80].encode("utf-8", "replace").decode()
+        await self.send({"type": "request_error", "event": named, **said})
         return said
 
     def close(self, code: int | None = None, reason: str | None = None) -> None:

@@ -161,6 +161,7 @@ def test_a_request_that_is_none_is_answered_with_what_was_expected(open_mount: M
         '451-["join_room",{"_placeholder":true,"num":0}]',
         b"\x00\x01",
         "42" + json.dumps(["join_room", "\ud800"]),
+        "42" + json.dumps(["\ud800"]),
         '42["get_session_status",1e999]',
     ],
 )
