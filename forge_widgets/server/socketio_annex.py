@@ -34,6 +34,12 @@ class _Guarded(SocketIOHandler, StandaloneBase):
     route = "/socket.io"
     check_origin = StandaloneBase.check_origin
 
+    def prepare(self) -> None:
+        """Let in who may ask, but no page that asks without an Origin: as an image, say, to take up all connections."""
+        super().prepare()
+        if self.request.headers.get("Sec-Fetch-Mode") == "no-cors":
+            self._refuse("a page asks for this as a part of itself")
+
     def _refuse_simple_request(self) -> None:
         """Let text be posted, as Engine.IO does.
 

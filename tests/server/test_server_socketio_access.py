@@ -109,6 +109,8 @@ def test_in_open_mode_a_foreign_page_can_neither_begin_nor_post(open_mount: Moun
         assert requests.get(open_mount.url + HANDSHAKE, headers=foreign, timeout=5).status_code == 403
         assert poller.get().status_code == 403
         assert poller.post('42["join_room","stolen"]').status_code == 403
+    # As an image is asked for, which tells no Origin.
+    assert requests.get(open_mount.url + HANDSHAKE, headers={"Sec-Fetch-Mode": "no-cors"}, timeout=5).status_code == 403
     with pytest.raises(InvalidStatus):
         bare_socket(open_mount, **FOREIGN)
     assert open_mount.context.hub.viewers("stolen") == 0
