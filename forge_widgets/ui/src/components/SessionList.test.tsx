@@ -106,9 +106,9 @@ it('opens a session by its button, and marks the one that is open', async () => 
   expect(buttons.map((button) => button.getAttribute('aria-current'))).toEqual(['false', 'true']);
 });
 
-it('shows three lines of code where there is nothing yet, and a demo only where the host has one', async () => {
+it('shows four lines of code where there is nothing yet, and a demo only where the host has one', async () => {
   const host = await show({ sessions: [] });
-  expect(host.querySelector('pre')?.textContent.split('\n').length).toBe(3);
+  expect(host.querySelector('pre')?.textContent.split('\n').length).toBe(4);
   expect(host.textContent).not.toContain('demo');
   let demos = 0;
   const other = rendered(<SessionList poll={poll} onOpen={() => undefined} onDemo={() => (demos += 1)} />);

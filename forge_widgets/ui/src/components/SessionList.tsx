@@ -16,7 +16,8 @@ const COPIED_MS = 2000;
 
 const EXAMPLE = `import forge_widgets as forge
 with forge.run("my-training") as run:
-    for i in range(1000): run.log(loss=1/(i+1))`;
+    for i in range(1000):
+        run.log(loss=1/(i+1))`;
 
 export interface SessionListProps {
   readonly poll: SessionsPoll;
@@ -109,7 +110,7 @@ function Empty({ onDemo }: { readonly onDemo: (() => void) | undefined }): JSX.E
   };
   return (
     <div className="forge-empty">
-      <p>No sessions yet. Three lines of Python record one:</p>
+      <p>No sessions yet. Four lines of Python record one:</p>
       <pre className="forge-code" tabIndex={0} aria-label="Example">
         {EXAMPLE}
       </pre>
