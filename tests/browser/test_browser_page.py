@@ -198,7 +198,7 @@ def test_a_link_may_name_a_session_that_is_not_there_yet_or_no_more(
     expect(page.locator(".forge-dashboard")).to_contain_text("Waiting for to-come")
 
 
-def test_an_empty_store_shows_three_lines_to_copy(browser: Browser, tmp_path: Path) -> None:
+def test_an_empty_store_shows_four_lines_to_copy(browser: Browser, tmp_path: Path) -> None:
     server = PageServer(tmp_path / "empty")
     server.start()
     context = browser.new_context(viewport=PHONE, permissions=["clipboard-read", "clipboard-write"])
