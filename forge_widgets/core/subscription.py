@@ -171,6 +171,11 @@ class SessionLog:
         return newer
 
     @property
+    def newest_event(self) -> int:
+        """The offset of the newest lifecycle event that is held; 0 where none is."""
+        return self._events[-1].record.offset if self._events else 0
+
+    @property
     def cursor(self) -> Cursor:
         """The position just after the newest record."""
         return Cursor(self.epoch, self.top)

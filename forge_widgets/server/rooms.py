@@ -24,9 +24,11 @@ from forge_widgets.server.documents import shown
 from forge_widgets.server.failures import CLOSED
 from forge_widgets.server.sent import Sent
 from forge_widgets.server.waking import wait_at_most
+from forge_widgets.server.watched import Watched
 
 OUTLINES_APART = 2
-"""Of rows that come fast a viewer is sent every second frame: ten a second show as much, at half the bytes."""
+"""Of rows that come fast a viewer is sent every second frame: ten a second show as much, at half the bytes; an event waits for no more than
+one."""
 
 
 class Start(Struct, frozen=True):
@@ -124,10 +126,18 @@ async def follow_frames(viewer: Viewer, context: ServerContext, session_id: str)
                 told, heartbeat_due = watched.arrears, loop.time() + limits.heartbeat_s
                 await viewer.deliver(heartbeat_message(watched.cursor, told, context.clock()))
             if sent is not None:
-                outlined = sent.brief is not None and sent.brief.outlined
-                await asyncio.sleep(max(OUTLINES_APART * spacing_s if outlined else spacing_s, viewer.link.pause_s))
+                await _keep_distance(viewer, sent, watched, spacing_s)
             else:
                 await wait_at_most(wake, min(heartbeat_due - loop.time(), refinement.pause_s))
+
+
+async def _keep_distance(viewer: Viewer, sent: Sent, watched: Watched, spacing_s: float) -> None:
+    """Wait as long as the next frame has to stay away from this one."""
+    pause_s = max(spacing_s, viewer.link.pause_s)
+    await asyncio.sleep(pause_s)
+    outlined = sent.brief is not None and sent.brief.outlined
+    if outlined and watched.newest_event <= sent.cursor.offset:
+        await asyncio.sleep(max(0.0, OUTLINES_APART * spacing_s - pause_s))
 
 
 async def _deliver(viewer: Viewer, sent: Sent, context: ServerContext, shapes: set[int]) -> None:

@@ -53,9 +53,11 @@ class Watched:
 
     def __init__(self, session_id: str, reading: Reading) -> None:
         self.session_id = session_id
-        # Position and state after the newest look, and what heartbeats say; the event loop may read them without the lock.
+        # Position, state and the offset of the newest lifecycle event after the newest look, and what heartbeats say; the
+        # event loop may read them without the lock.
         self.cursor = NOWHERE
         self.state = State()
+        self.newest_event = 0
         self.arrears = Arrears()
         # Set once, when viewers have to go: the close code.
         self.closed: int | None = None
@@ -234,15 +236,15 @@ class Watched:
     async def _look(self) -> bool:
         """Read what is new; True where something was."""
         async with self._turn:
-            cursor, state = await self._reading.pool.run(self._read)
+            cursor, state, newest_event = await self._reading.pool.run(self._read)
             if cursor == self.cursor:
                 return False
             self._frames.clear()
             self._stories.clear()
-            self.cursor, self.state = cursor, state
+            self.cursor, self.state, self.newest_event = cursor, state, newest_event
         return True
 
-    def _read(self) -> tuple[Cursor, State]:
+    def _read(self) -> tuple[Cursor, State, int]:
         with self._guard:
             store, log = self._reading.store, self._log
             version = store.version(self.session_id)
@@ -255,7 +257,7 @@ class Watched:
                 if read is None or not read.top or not (log.apply(read) and log.top < read.top):
                     break
             self._version = version
-            return log.cursor, log.state
+            return log.cursor, log.state, log.newest_event
 
     async def _listen(self, *, check_liveness: bool) -> None:
         """Hear the producers' heartbeats: what they could not save, and whether the last of them has gone."""

@@ -181,6 +181,7 @@ def test_events_are_held_longer_than_rows_and_memory_stays_bounded(monkeypatch: 
     # The first of three events is no longer held: who has not heard of it is told that something may be missing.
     assert log.events_after(Cursor("e", 0)) is None
     assert [happening.record.offset for happening in log.events_after(Cursor("e", 1)) or ()] == [6, 47]
+    assert (log.newest_event, SessionLog("s").newest_event) == (47, 0)
     lost = log.frame(Cursor("e", 0))
     assert lost is not None
     assert (lost.key, lost.recovered) == (True, False)

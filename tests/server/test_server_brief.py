@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+import time
+from pathlib import Path
 
 import pytest
 
 from forge_widgets.core.steps import StepBlock, block_of
+from forge_widgets.server.limits import Limits
 from tests.core.briefs import read_brief, rows_of
-from tests.server.mounts import Json, Mount, Socket, event, rows
+from tests.server.mounts import Json, Mount, Socket, event, rows, standalone
 
 
 def poll(mount: Mount, session_id: str, query: str = "") -> Json:
@@ -69,6 +72,21 @@ def test_rows_that_come_fast_are_outlined_for_who_takes_that(
         read = read_brief(message, shape["names"])
         assert (read.count, len(read.timestamps)) == (40, told)
         assert read.columns[shape["names"].index("currentStep")][-1] == 44
+
+
+def test_an_event_does_not_wait_as_long_as_the_next_outline_would(tmp_path: Path) -> None:
+    with standalone(tmp_path / "store", limits=Limits(frames_per_s=0.8)) as served:
+        served.append("s", fast_rows(0, 5))
+        with served.socket("/ws/s?protocol=1&brief=outline", compression=None) as socket:
+            socket.hear_type("frame")
+            served.append("s", fast_rows(5, 40), sequence=6)
+            _, message = shape_and_frame(socket)
+            assert message[0] == 2
+            began = time.monotonic()
+            served.append("s", event("phase_completed", name="warm-up"), sequence=46)
+            assert socket.hear_type("frame")["records"][0]["event"]["name"] == "warm-up"
+            # Frames are 1.25 s apart, outlines 2.5 s.
+            assert time.monotonic() - began < 2.2
 
 
 def test_a_poll_gets_rows_in_brief_as_text(mount: Mount, session_id: str) -> None:
