@@ -27,8 +27,8 @@ from forge_widgets.server.waking import wait_at_most
 from forge_widgets.server.watched import Watched
 
 OUTLINES_APART = 2
-"""Of rows that come fast a viewer is sent every second frame: ten a second show as much, at half the bytes; an event waits for no more than
-one."""
+"""Of rows that come fast a viewer is sent every second frame: ten a second show as much, at half the bytes; an
+event waits for no more than one."""
 
 
 class Start(Struct, frozen=True):
