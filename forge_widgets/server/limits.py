@@ -72,12 +72,17 @@ class Limits(Struct, frozen=True, kw_only=True):
     max_connections: Annotated[
         int | None,
         Words(
-            "WebSockets that are open at once; one more is closed with 4429: come back later. None: any number.",
+            "WebSockets and Socket.IO clients that are connected at once; one more is closed with 4429, by Socket.IO "
+            "answered 503: come back later. None: any number.",
             least=1,
         ),
     ] = 5_000
     max_rooms: Annotated[
-        int, Words("Sessions that one WebSocket may follow; joining one more is answered with an error.", least=1)
+        int,
+        Words(
+            "Sessions that one WebSocket or Socket.IO client may follow; joining one more is answered with an error.",
+            least=1,
+        ),
     ] = 100
     max_wait_s: Annotated[float, Words("Seconds that a poll may wait; a longer wait is answered 422.", least=0.1)] = (
         20.0
