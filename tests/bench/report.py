@@ -33,8 +33,8 @@ def write(found: Json) -> None:
 def filled(page: str, found: Json) -> str:
     """Return the page with each table between its marks made anew."""
     for name, table in tables(found).items():
-        between = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
-        page, places = between.subn(rf"\g<1>{table}\g<2>", page)
+        between = re.compile(rf"(<!-- {name} -->\n)(?:.*?\n)??(<!-- end -->)", re.DOTALL)
+        page, places = between.subn(rf"\g<1>{table}\n\g<2>", page)
         assert places == 1, f"docs/PERFORMANCE.md has {places} places for the table {name}"
     return page
 
