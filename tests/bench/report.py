@@ -87,10 +87,10 @@ def _cost(found: Json) -> str:
         for recorder, said in _RECORDERS.items():
             slower, core = found[kind][recorder]["slower"], found[kind][recorder]["more of a core"]
             spread = f"{slower['least']:+.1f} to {slower['most']:+.1f} %"
-            rows.append(
-                (words, f"{bare:.2f} ms", said, f"{slower['median']:+.1f} %", spread, f"{core['median']:+.1f} %")
-            )
-    head = ("loop", "a step", "recorded by", "slower by (median)", "least and most", "more of a core (median)")
+            start = f"{found[kind]['milliseconds to start']['median']:.0f} ms" if recorder == "hooks" else ""
+            middle = (f"{slower['median']:+.1f} %", spread, f"{core['median']:+.1f} %")
+            rows.append((words, f"{bare:.2f} ms", said, *middle, start))
+    head = ("loop", "a step", "recorded by", "slower (median)", "least and most", "more of a core (median)", "start")
     return _table(head, rows)
 
 
