@@ -129,6 +129,6 @@ def test_many_accidents_at_once_lose_nothing_and_leave_nothing_open(
     quarter = max(1, len(memory) // 4)
     # As much as at the start of its life, give or take what comes and goes; what it keeps of the logs grows with them.
     assert median(sockets[-quarter:]) <= median(sockets[:quarter]) + 10
-    # A server that was just started again has not yet as many threads for its store as it may.
-    assert median(threads[-quarter:]) <= median(threads[:quarter]) + Limits().store_threads
+    # In a short life a server that was just started again has not yet as many threads for its store as it may.
+    assert median(threads[-quarter:]) <= median(threads[:quarter]) + effort(Limits().store_threads, 3)
     assert median(memory[-quarter:]) <= median(memory[:quarter]) + 40
