@@ -58,7 +58,18 @@ FOREIGN = {
     "widgets": SERVERS,
     "cli": set[str](),
 }
-HEAVY = ["anywidget", "apsw", "ipywidgets", "jupyter_server", "numpy", "pandas", "plotly", "redis", "tornado"]
+HEAVY = [
+    "anywidget",
+    "apsw",
+    "ipywidgets",
+    "jupyter_server",
+    "numpy",
+    "pandas",
+    "plotly",
+    "redis",
+    "tornado",
+    "tsdownsample",
+]
 
 
 def imported_names(source: str) -> set[str]:

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
+from forge_widgets.core.curves import Curves, SeriesQuery
 from forge_widgets.core.events import Batch
 from forge_widgets.core.liveness import Heartbeat
 from forge_widgets.core.state import State
@@ -76,6 +77,12 @@ class Store(Protocol):
 
     def snapshot(self, session_id: str) -> Snapshot | None:
         """Fold the session to its newest state. None for an unknown session."""
+
+    def series(self, session_id: str, query: SeriesQuery) -> Curves | None:
+        """Return curves of one attempt, downsampled to what is asked for; None for an unknown session.
+
+        Only finite values at finite steps are points. An attempt that is not in the log has no curves.
+        """
 
     def version(self, session_id: str) -> object:
         """Return something that differs from the last answer once the session's log has changed; cheap. None: unknown session."""

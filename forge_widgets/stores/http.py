@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
+from forge_widgets.core.curves import Curve, Curves, SeriesQuery
 from forge_widgets.core.events import Batch, Body, Event, length
 from forge_widgets.core.intake import (
     Count,
@@ -70,6 +72,21 @@ class _Snapshot(Struct, frozen=True):
     epoch: str
     offset: Count
     state: StateMessage
+
+
+class _Curve(Struct, frozen=True):
+    metric: str
+    model: Count
+    steps: list[float]
+    values: list[float]
+    rows: Count
+
+
+class _Curves(Struct, frozen=True):
+    epoch: str
+    top: Count
+    attempt: Count
+    series: list[_Curve]
 
 
 class _Version(Struct, frozen=True):
@@ -144,6 +161,18 @@ class HttpStore:
         with suppress(Unknown):
             read = self._read(self._link.ask("GET", self._path(session_id, "snapshot")), _Snapshot)
             return Snapshot(Cursor(read.epoch, read.offset), read.state.state())
+        return None
+
+    def series(self, session_id: str, query: SeriesQuery) -> Curves | None:
+        """Return curves of one attempt, made there. Raises StoreUnavailable."""
+        asked = {name: value for name, value in asdict(query).items() if value is not None}
+        if query.metrics is not None:
+            # Quoted by itself: a name may hold the comma that stands between two.
+            asked["metrics"] = ",".join(quote(metric, safe="") for metric in query.metrics)
+        with suppress(Unknown):
+            read = self._read(self._link.ask("GET", self._path(session_id, "series"), query=asked), _Curves)
+            curves = [Curve(one.metric, one.model, one.steps, one.values, one.rows) for one in read.series]
+            return Curves(read.epoch, read.top, read.attempt, curves)
         return None
 
     def version(self, session_id: str) -> object:

@@ -9,7 +9,7 @@ import gzip
 import threading
 from collections.abc import Mapping
 from http import HTTPStatus
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 import urllib3
@@ -75,7 +75,7 @@ class Link:
         verb: str,
         path: tuple[str, ...],
         *,
-        query: Mapping[str, int] | None = None,
+        query: Mapping[str, str | float] | None = None,
         body: bytes | None = None,
         again: bool = True,
         answer_s: float = ANSWER_S,
@@ -86,7 +86,7 @@ class Link:
         RateLimited, Refused, Unknown, Hole.
         """
         asked = "".join(f"/{quote(part, safe='')}" for part in path)
-        asked += "?" + "&".join(f"{name}={value}" for name, value in query.items()) if query else ""
+        asked += f"?{urlencode(query)}" if query else ""
         headers = dict(self._headers)
         if body is not None:
             headers["Content-Type"] = "application/json"

@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
+from forge_widgets.core.curves import Curves, SeriesQuery
 from forge_widgets.core.events import Batch, Event
 from forge_widgets.core.liveness import Heartbeat, is_live
 from forge_widgets.core.subscription import Slice
@@ -129,6 +130,10 @@ class Relay:
         except StoreUnavailable as error:
             self._lost_sight(error)
             return self._outbox.snapshot(session_id)
+
+    def series(self, session_id: str, query: SeriesQuery) -> Curves | None:
+        """Return curves that the remote makes."""
+        return self._remote.series(session_id, query)
 
     def version(self, session_id: str) -> object:
         """Return the version of the remote's log."""

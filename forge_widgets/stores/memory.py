@@ -9,6 +9,7 @@ import secrets
 import threading
 from bisect import bisect_left
 
+from forge_widgets.core.curves import Curves, SeriesQuery
 from forge_widgets.core.events import Batch, Event, Record, length
 from forge_widgets.core.liveness import Heartbeat
 from forge_widgets.core.metrics import check_session_id
@@ -129,6 +130,21 @@ class MemoryStore:
         with self._lock:
             log = self._logs.get(check_session_id(session_id))
             return None if log is None else Snapshot(Cursor(log.epoch, log.top), log.state)
+
+    def series(self, session_id: str, query: SeriesQuery) -> Curves | None:
+        """Return curves of one attempt."""
+        from forge_widgets.core.downsampling import curves_of, gather, points_of
+
+        with self._lock:
+            log = self._logs.get(check_session_id(session_id))
+            if log is None:
+                return None
+            epoch, top, records = log.epoch, log.top, list(log.records)
+            attempt = log.state.attempt if query.attempt is None else query.attempt
+        gathered = gather(
+            found for record in records if record.attempt == attempt for found in points_of(record, query)
+        )
+        return Curves(epoch, top, attempt, curves_of(gathered, query))
 
     def version(self, session_id: str) -> object:
         """Return the log's epoch, floor and top."""

@@ -18,6 +18,7 @@ import apsw
 from msgspec import Struct
 from msgspec.structs import replace
 
+from forge_widgets.core.curves import Curves, SeriesQuery
 from forge_widgets.core.events import Batch, Event, Record, length
 from forge_widgets.core.state import State, fold_all
 from forge_widgets.core.subscription import Cursor, Slice
@@ -190,6 +191,17 @@ class SessionFile:
         with transaction(self._connection, "DEFERRED"):
             self._folded = folded = self._catch_up()
         return Snapshot(Cursor(folded.epoch, folded.top), folded.state)
+
+    def series(self, query: SeriesQuery) -> Curves:
+        """Return curves of one attempt."""
+        from forge_widgets.core.downsampling import curves_of, gather, points_of
+
+        with transaction(self._connection, "DEFERRED"):
+            self._folded = folded = self._catch_up()
+            attempt = folded.state.attempt if query.attempt is None else query.attempt
+            records = (record for record in self._records(0) if record.attempt == attempt)
+            gathered = gather(found for record in records for found in points_of(record, query))
+        return Curves(folded.epoch, folded.top, attempt, curves_of(gathered, query))
 
     def trim(self, upto: int) -> int:
         """Drop the records up to an offset in one durable transaction, the state before the floor kept; return the floor.

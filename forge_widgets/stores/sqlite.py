@@ -18,6 +18,7 @@ from urllib.parse import quote
 import apsw
 from msgspec.structs import replace
 
+from forge_widgets.core.curves import Curves, SeriesQuery
 from forge_widgets.core.events import Batch
 from forge_widgets.core.liveness import Heartbeat
 from forge_widgets.core.metrics import check_session_id
@@ -95,6 +96,11 @@ class SqliteStore:
         """Fold the session to its newest state. Raises StoreUnavailable, StoreDamaged."""
         with self._reading(session_id) as file:
             return None if file is None else file.snapshot()
+
+    def series(self, session_id: str, query: SeriesQuery) -> Curves | None:
+        """Return curves of one attempt. Raises StoreUnavailable, StoreDamaged."""
+        with self._reading(session_id) as file:
+            return None if file is None else file.series(query)
 
     def version(self, session_id: str) -> object:
         """Return epoch, floor and top of the log. Raises StoreUnavailable, StoreDamaged."""

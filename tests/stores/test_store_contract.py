@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from forge_widgets.core.curves import SeriesQuery
 from forge_widgets.core.events import Event, Producer, length
 from forge_widgets.core.liveness import Heartbeat
 from forge_widgets.core.state import fold_all
@@ -360,3 +361,7 @@ def test_whatever_is_repeated_or_skipped_each_row_is_there_once_and_in_order(sto
     for number, last in enumerate(newest):
         ours = [record for record in read.records if record.producer == str(number)]
         assert recorded_steps(ours) == list(range(1, last + 1))
+
+
+def test_an_unknown_session_has_no_series(store: Store) -> None:
+    assert store.series("nobody", SeriesQuery()) is None

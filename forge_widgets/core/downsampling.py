@@ -1,0 +1,128 @@
+"""From the points of a log to as many as a picture has pixels for. Pure.
+
+Stores gather points, block by block, and ``curves_of`` leaves what was asked for. numpy and tsdownsample are loaded with this
+module, so it is imported where curves are asked for first, and never by a training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+from tsdownsample import MinMaxLTTBDownsampler
+
+from forge_widgets.core.curves import Curve, SeriesQuery
+from forge_widgets.core.events import Event, Record
+from forge_widgets.core.metrics import curve_names
+from forge_widgets.core.steps import StepBlock, block_of
+
+LEAST_POINTS = 8
+"""Points that each line of a metric keeps, however many models share what was asked for."""
+
+Floats = NDArray[np.float64]
+
+
+class Points(Struct, frozen=True):
+    """Points of one line: finite values at the model's own steps, and how many rows they stand for."""
+
+    steps: Floats
+    values: Floats
+    rows: int
+
+
+Lines = dict[tuple[str, int], list[Points]]
+"""What was gathered, in the order of the log, by metric and model (from 1)."""
+
+
+def points_of(record: Record, query: SeriesQuery) -> Iterator[tuple[str, int, Points]]:
+    """Yield the finite points of each metric and model of a record that are asked for; it is of the attempt that is meant."""
+    if not isinstance(record.body, Event):
+        yield from points_of_block(record.body, query)
+    elif record.body.event_type == "step_update":
+        yield from points_of_block(block_of([(record.body.timestamp, record.body.metrics)]), query)
+
+
+def points_of_block(block: StepBlock, query: SeriesQuery) -> Iterator[tuple[str, int, Points]]:
+    """Yield the finite points of each metric and model of a block that are asked for."""
+    steps = block.columns.get("currentStep")
+    names = [name for name in curve_names(block.columns) if query.wants(name)]
+    if steps is None or not names:
+        return
+    at, there = _column(steps.values), _present(steps.present, len(block))
+    there &= np.isfinite(at)
+    if query.from_step is not None:
+        there &= at >= query.from_step
+    if query.to_step is not None:
+        there &= at <= query.to_step
+    models = _models(block)
+    for model in np.unique(models[there]).tolist():
+        of_model = there & (models == model)
+        for name in names:
+            column = block.columns[name]
+            values = _column(column.values)
+            kept = of_model & _present(column.present, len(block)) & np.isfinite(values)
+            rows = int(np.count_nonzero(kept))
+            if rows:
+                yield name, int(model), Points(at[kept], values[kept], rows)
+
+
+def gather(found: Iterable[tuple[str, int, Points]]) -> Lines:
+    """Put the points of each line one behind the other."""
+    lines: Lines = {}
+    for metric, model, points in found:
+        lines.setdefault((metric, model), []).append(points)
+    return lines
+
+
+def curves_of(lines: Mapping[tuple[str, int], Sequence[Points]], query: SeriesQuery) -> list[Curve]:
+    """Leave as many points as were asked for: those that show most of the shape (MinMaxLTTB).
+
+    Van der Donckt et al., "MinMaxLTTB: Leveraging MinMax-Preselection to Scale LTTB", 2023.
+    """
+    curves = []
+    for metric in curve_names({metric for metric, _ in lines}):
+        of_metric = {model: _joined(lines[name, model]) for name, model in sorted(lines) if name == metric}
+        rows = sum(points.rows for points in of_metric.values())
+        for model, points in of_metric.items():
+            share = max(LEAST_POINTS, query.max_points * points.rows // max(1, rows))
+            steps, values = _downsampled(points, share)
+            curves.append(Curve(metric, model, steps.tolist(), values.tolist(), points.rows))
+    return curves
+
+
+def _downsampled(points: Points, most: int) -> tuple[Floats, Floats]:
+    """Leave at most so many points, the first and the last among them. Bins hold equally many, since steps may go back."""
+    if len(points.steps) <= most:
+        return points.steps, points.values
+    kept = MinMaxLTTBDownsampler().downsample(np.ascontiguousarray(points.values), n_out=most)
+    return points.steps[kept], points.values[kept]
+
+
+def _joined(parts: Sequence[Points]) -> Points:
+    if len(parts) == 1:
+        return parts[0]
+    return Points(
+        np.concatenate([part.steps for part in parts]),
+        np.concatenate([part.values for part in parts]),
+        sum(part.rows for part in parts),
+    )
+
+
+def _column(values: Sequence[float]) -> Floats:
+    return np.asarray(values, dtype=np.float64)
+
+
+def _present(mask: bytes | None, rows: int) -> NDArray[np.bool_]:
+    return np.ones(rows, dtype=np.bool_) if mask is None else np.frombuffer(mask, dtype=np.uint8) != 0
+
+
+def _models(block: StepBlock) -> Floats:
+    """Return each row's model, 1 where it names none that can be."""
+    column = block.columns.get("currentModel")
+    if column is None:
+        return np.ones(len(block))
+    models = _column(column.values)
+    known = _present(column.present, len(block)) & (models >= 1) & (models <= 1e9)
+    return np.where(known, np.trunc(models), 1.0)
