@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,8 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from forge_widgets.core.columns import pack_column
 from forge_widgets.core.events import Event, Record
-from forge_widgets.core.steps import MAX_BLOCK_ROWS, Row, StepBlock, block_of, decode_block, encode_block
+from forge_widgets.core.steps import (
+    MAX_BLOCK_ROWS,
+    Row,
+    StepBlock,
+    block_of,
+    decode_block,
+    encode_block,
+    encode_compact,
+)
 from forge_widgets.errors import InvalidInput
 
 NAMES = st.sampled_from(["loss", "accuracy", "currentStep", "mine"])
@@ -26,6 +36,21 @@ def test_a_block_gives_back_the_rows_that_it_was_built_of(rows: list[Row], thinn
     assert list(block.rows()) == rows
     assert block.thinned == thinned
     assert len(block) == len(rows)
+
+
+@given(ROWS, st.integers(0, 10**9))
+def test_a_compacted_block_gives_back_the_same_rows(rows: list[Row], thinned: int) -> None:
+    block = decode_block(encode_compact(block_of(rows, thinned)))
+    assert list(block.rows()) == rows
+    assert block.thinned == thinned
+
+
+def test_of_a_compacted_block_some_columns_are_read_without_the_others() -> None:
+    rows: list[Row] = [(1.0, {"loss": 0.5, "mine": 1.0}), (2.0, {"loss": 0.25})]
+    block = decode_block(encode_compact(block_of(rows)), {"mine"})
+    assert list(block.columns) == ["mine"]
+    assert [block.row(0), block.row(1)] == [{"mine": 1.0}, {}]
+    assert len(block) == 2
 
 
 @given(ROWS, st.data())
@@ -117,3 +142,48 @@ def test_a_record_of_an_event_has_no_parts() -> None:
     record = Record(offset=3, attempt=1, producer="p", sequence=9, body=Event(event_type="alert", timestamp=1.0))
     assert record.after(2) is record
     assert record.up_to(3) is record
+
+
+def _tampered_compact(**changes: object) -> bytes:
+    fields: dict[str, Any] = {
+        "format": 2,
+        "rows": 2,
+        "thinned": 0,
+        "names": ["loss"],
+        "masks": [None],
+        "timestamps": pack_column([1.0, 2.0]),
+        "columns": [pack_column([1.0, 2.0])],
+        **changes,
+    }
+    packed = [fields["timestamps"], *fields["columns"], *filter(None, fields["masks"])]
+    return msgspec.msgpack.encode([*fields.values(), zlib.crc32(b"".join(packed))])
+
+
+def test_a_compacted_block_that_is_whole_is_read() -> None:
+    assert list(decode_block(_tampered_compact()).rows()) == [(1.0, {"loss": 1.0}), (2.0, {"loss": 2.0})]
+
+
+def test_of_a_compacted_block_no_byte_of_a_column_may_change() -> None:
+    whole = encode_compact(block_of([(1.0, {"loss": 0.5}), (2.0, {"loss": 0.5})]))
+    changed = whole.replace(pack_column([0.5, 0.5]), pack_column([0.75, 0.75]))
+    assert changed != whole
+    with pytest.raises(InvalidInput, match="checksum"):
+        decode_block(changed)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"format": 4},
+        {"rows": 0},
+        {"names": []},
+        {"columns": []},
+        {"masks": []},
+        {"masks": [zlib.compress(b"\x00\x00")]},
+        {"masks": [zlib.compress(b"\x01")]},
+        {"columns": [b"\x04" + zlib.compress(b"\x7f" * 16)]},
+    ],
+)
+def test_bytes_that_are_no_compacted_block_are_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(InvalidInput):
+        decode_block(_tampered_compact(**changes))
