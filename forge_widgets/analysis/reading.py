@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
+from msgspec.structs import replace
+
 from forge_widgets.core.subscription import Slice
 from forge_widgets.errors import SessionNotFound
 from forge_widgets.stores import open_store
@@ -48,7 +50,8 @@ def slices(store: Store, session_id: str) -> Iterator[Slice]:
             if after > 0:
                 after = 0
                 continue
-        yield part
+        # What was read before may be a part of a larger record by now (stores.compaction).
+        yield replace(part, records=[record.after(after) for record in part.records])
         if not part.records:
             return
         after = part.records[-1].last

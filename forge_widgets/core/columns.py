@@ -59,6 +59,23 @@ def unpack_column(packed: bytes, rows: int) -> array[float]:
     return array("d", bits.tobytes())
 
 
+def doubles_to_bytes(values: Sequence[float]) -> bytes:
+    """Return doubles as they stand in a file: little-endian."""
+    column = values if isinstance(values, array) else array("d", values)
+    if sys.byteorder == "big":
+        column = array("d", column)
+        column.byteswap()
+    return column.tobytes()
+
+
+def doubles_from_bytes(encoded: bytes) -> array[float]:
+    """Undo :func:`doubles_to_bytes`."""
+    column = array("d", encoded)
+    if sys.byteorder == "big":
+        column.byteswap()
+    return column
+
+
 def _is_even(doubles: array[float]) -> bool:
     """Say whether a column is whole numbers evenly apart, as steps are: computed again they have the same bits."""
     first, apart = doubles[0], doubles[1] - doubles[0]

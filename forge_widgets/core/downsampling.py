@@ -6,6 +6,7 @@ module, so it is imported where curves are asked for first, and never by a train
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -16,6 +17,7 @@ from tsdownsample import MinMaxLTTBDownsampler
 from forge_widgets.core.curves import Curve, SeriesQuery
 from forge_widgets.core.events import Event, Record
 from forge_widgets.core.metrics import curve_names
+from forge_widgets.core.outline import Outline
 from forge_widgets.core.steps import StepBlock, block_of
 
 LEAST_POINTS = 8
@@ -51,11 +53,7 @@ def points_of_block(block: StepBlock, query: SeriesQuery) -> Iterator[tuple[str,
     if steps is None or not names:
         return
     at, there = _column(steps.values), _present(steps.present, len(block))
-    there &= np.isfinite(at)
-    if query.from_step is not None:
-        there &= at >= query.from_step
-    if query.to_step is not None:
-        there &= at <= query.to_step
+    there &= np.isfinite(at) & _wanted(at, at, query)
     models = _models(block)
     for model in np.unique(models[there]).tolist():
         of_model = there & (models == model)
@@ -76,6 +74,35 @@ def gather(found: Iterable[tuple[str, int, Points]]) -> Lines:
     return lines
 
 
+def points_of_outline(outline: Outline, attempt: int, query: SeriesQuery) -> Iterator[tuple[str, int, Points]]:
+    """Yield the least and the greatest point of each bucket that is asked for, and both ends, by metric and model."""
+    for strand in outline:
+        if strand.attempt != attempt:
+            continue
+        buckets = _wanted(_column(strand.low), _column(strand.high), query)
+        rows = int(_column(strand.rows)[buckets].sum())
+        for name, line in strand.lines.items():
+            if query.wants(name):
+                of_buckets, (first, last) = _column(line[:-4]).reshape(-1, 2, 2), _column(line[-4:]).reshape(2, 2)
+                points = np.concatenate([first[None], of_buckets[buckets].reshape(-1, 2), last[None]])
+                told = np.isfinite(points[:, 1]) & _wanted(points[:, 0], points[:, 0], query)
+                points = points[told]
+                # Two ends of a bucket may be one point, and so may an end of the whole.
+                told = np.append(True, (points[1:] != points[:-1]).any(axis=1))[: len(points)]
+                if told.any():
+                    yield name, strand.model, Points(points[told, 0], points[told, 1], rows)
+
+
+def _wanted(low: Floats, high: Floats, query: SeriesQuery) -> NDArray[np.bool_]:
+    """Say which spans of steps lie in what is asked for, at least in part."""
+    wanted = np.ones(len(low), dtype=np.bool_)
+    if query.from_step is not None:
+        wanted &= high >= query.from_step
+    if query.to_step is not None:
+        wanted &= low <= query.to_step
+    return wanted
+
+
 def curves_of(lines: Mapping[tuple[str, int], Sequence[Points]], query: SeriesQuery) -> list[Curve]:
     """Leave as many points as were asked for: those that show most of the shape (MinMaxLTTB).
 
@@ -89,6 +116,27 @@ def curves_of(lines: Mapping[tuple[str, int], Sequence[Points]], query: SeriesQu
             share = max(LEAST_POINTS, query.max_points * points.rows // max(1, rows))
             steps, values = _downsampled(points, share)
             curves.append(Curve(metric, model, steps.tolist(), values.tolist(), points.rows))
+    return curves
+
+
+def extremes_of(lines: Mapping[tuple[str, int], Sequence[Points]], most: int) -> list[Curve]:
+    """Leave the least and the greatest point of at most so many buckets a line: no extreme is lost, as core.series keeps them.
+
+    And the newest point, where it is none of these.
+    """
+    curves = []
+    for (metric, model), parts in lines.items():
+        points = _joined(parts)
+        size = max(1, math.ceil(len(points.values) / most))
+        steps, values = points.steps, points.values
+        if size > 2:
+            padded = np.append(values, np.full(-len(values) % size, np.nan)).reshape(-1, size)
+            ends = np.sort(np.stack([np.nanargmin(padded, axis=1), np.nanargmax(padded, axis=1)], axis=1))
+            kept = (ends + size * np.arange(len(padded))[:, None]).ravel()
+            if kept[-1] + 1 < len(values):
+                kept = np.append(kept, len(values) - 1)
+            steps, values = steps[kept], values[kept]
+        curves.append(Curve(metric, model, steps.tolist(), values.tolist(), points.rows))
     return curves
 
 

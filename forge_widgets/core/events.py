@@ -112,3 +112,8 @@ class Batch(Struct, frozen=True, kw_only=True):
 def length(body: Body) -> int:
     """Return how many offsets a body takes: 1 for an event, the count of rows for a block."""
     return len(body) if isinstance(body, StepBlock) else 1
+
+
+def is_lifecycle(record: Record) -> bool:
+    """Say whether a record is an event that viewers are told of by itself: anything but steps."""
+    return isinstance(record.body, Event) and record.body.event_type != "step_update"

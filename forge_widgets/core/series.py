@@ -68,6 +68,12 @@ class Line:
             start += len(part)
             self._last = (steps[start - 1], values[start - 1])
 
+    def load(self, points: Sequence[Point], rows: int) -> None:
+        """Begin with the extremes of buckets, which stand for so many rows; two points are a bucket, as ``points`` gives them."""
+        self._buckets = [(points[at], points[min(at + 1, len(points) - 1)]) for at in range(0, len(points), 2)]
+        self._stride = self._filled = max(1, -(-rows // max(1, len(self._buckets))))
+        self._last = points[-1] if points else None
+
     def points(self) -> list[Point]:
         """Return what is kept, in order, each point once, the newest last."""
         kept: list[Point] = []
@@ -98,6 +104,12 @@ class Series:
         # Lines beyond MAX_LINES that are not kept; the log has them.
         self.dropped: set[tuple[str, int]] = set()
 
+    def load(self, metric: str, model: int, points: Sequence[Point], rows: int) -> None:
+        """Begin a line with the extremes of its rows so far."""
+        line = self._line(metric, model)
+        if line is not None:
+            line.load(points, rows)
+
     def add_row(self, metrics: dict[str, float]) -> None:
         """Take one row; a row without ``currentStep`` has no place on the axis and is passed over."""
         step = metrics.get("currentStep")
@@ -111,16 +123,15 @@ class Series:
 
     def add_block(self, block: StepBlock) -> None:
         """Take the rows of a block: the same as each row by itself, a column and a model at a time."""
-        steps, models = block.columns.get("currentStep"), block.columns.get("currentModel")
+        steps = block.columns.get("currentStep")
         if steps is None:
             return
-        if steps.present is not None or (models is not None and models.present is not None):
+        if steps.present is not None:
             for _, metrics in block.rows():
                 self.add_row(metrics)
             return
-        runs = [(1, 0, len(block))] if models is None else _runs(models.values)
         names = curve_names(block.columns)
-        for model, start, stop in runs:
+        for model, start, stop in model_runs(block):
             columns = [(name, block.columns[name].slice(start, stop)) for name in names]
             # Lines come into being in the order of the rows, however rows were cut into blocks: some may find no room.
             for name, column in sorted(columns, key=lambda named: _first(named[1])):
@@ -162,9 +173,15 @@ def _first(column: Column) -> int:
     return 0 if column.present is None else column.present.find(b"\x01")
 
 
-def _runs(models: Sequence[float]) -> list[tuple[int, int, int]]:
-    """Return the runs of rows of one model: its number, the first row, and the one after the last."""
-    if min(models) == max(models) and not math.isnan(sum(models)):
+def model_runs(block: StepBlock) -> list[tuple[int, int, int]]:
+    """Return the runs of rows of one model: its number (1 where a row names none), the first row, and the one after the last."""
+    column = block.columns.get("currentModel")
+    if column is None:
+        return [(1, 0, len(block))]
+    models = column.values
+    if column.present is not None:
+        models = [model if there else 1.0 for model, there in zip(models, column.present, strict=True)]
+    elif min(models) == max(models) and not math.isnan(sum(models)):
         # As nearly always.
         return [(_model_number(models[0]), 0, len(models))]
     runs = []

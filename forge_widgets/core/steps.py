@@ -6,7 +6,6 @@ don't have carries a presence mask. The publisher builds blocks, stores keep the
 
 from __future__ import annotations
 
-import sys
 import zlib
 from array import array
 from collections.abc import Container, Iterable, Iterator, Sequence
@@ -14,7 +13,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 import msgspec
 from msgspec import Struct
 
-from forge_widgets.core.columns import pack_column, unpack_column
+from forge_widgets.core.columns import doubles_from_bytes, doubles_to_bytes, pack_column, unpack_column
 from forge_widgets.errors import InvalidInput
 
 FORMAT, COMPACT_FORMAT = 1, 2
@@ -92,6 +91,20 @@ def block_of(rows: Iterable[Row], thinned: int = 0) -> StepBlock:
     return StepBlock(array("d", [timestamp for timestamp, _ in table]), columns, thinned)
 
 
+def joined_blocks(blocks: Sequence[StepBlock]) -> StepBlock:
+    """Put blocks one behind the other; a metric that some of them don't have is missing in their rows."""
+    columns = {}
+    for name in dict.fromkeys(name for block in blocks for name in block.columns):
+        values, present = array("d"), bytearray()
+        for block in blocks:
+            column = block.columns.get(name)
+            values.extend(array("d", bytes(8 * len(block))) if column is None else column.values)
+            present += bytes(len(block)) if column is None else column.present or b"\x01" * len(block)
+        columns[name] = Column(values, bytes(present) if 0 in present else None)
+    timestamps = array("d", [timestamp for block in blocks for timestamp in block.timestamps])
+    return StepBlock(timestamps, columns, sum(block.thinned for block in blocks))
+
+
 class _Packed(Struct, array_like=True):
     format: int
     rows: int
@@ -123,7 +136,9 @@ _compact_decoder = msgspec.msgpack.Decoder(_Compact)
 
 def encode_block(block: StepBlock) -> bytes:
     """Encode a block for a store as it was recorded (format 1: MessagePack around zlib-packed little-endian doubles)."""
-    doubles = b"".join(_to_bytes(column) for column in (block.timestamps, *(c.values for c in block.columns.values())))
+    doubles = b"".join(
+        doubles_to_bytes(column) for column in (block.timestamps, *(c.values for c in block.columns.values()))
+    )
     masks = [column.present for column in block.columns.values()]
     packed = _Packed(FORMAT, len(block), block.thinned, list(block.columns), masks, zlib.compress(doubles, 1))
     return _encoder.encode(packed)
@@ -160,7 +175,9 @@ def _recorded(encoded: bytes) -> StepBlock:
     doubles = _inflated(packed.doubles, size)
     if not all(mask is None or _is_mask(mask, packed.rows) for mask in packed.masks):
         raise ValueError("a mask that is none")
-    columns = [_from_bytes(doubles[start : start + 8 * packed.rows]) for start in range(0, size, 8 * packed.rows)]
+    columns = [
+        doubles_from_bytes(doubles[start : start + 8 * packed.rows]) for start in range(0, size, 8 * packed.rows)
+    ]
     named = zip(packed.names, columns[1:], packed.masks, strict=True)
     return StepBlock(columns[0], {name: Column(values, mask) for name, values, mask in named}, packed.thinned)
 
@@ -205,19 +222,3 @@ def _inflated(packed: bytes, size: int) -> bytes:
 def _is_mask(mask: bytes, rows: int) -> bool:
     """Say whether a mask has a byte for each row, 0 or 1, and at least one row."""
     return len(mask) == rows and 1 in mask and not mask.translate(None, b"\x00\x01")
-
-
-def _to_bytes(values: Sequence[float]) -> bytes:
-    column = values if isinstance(values, array) else array("d", values)
-    if sys.byteorder == "big":
-        column = array("d", column)
-        column.byteswap()
-    return column.tobytes()
-
-
-def _from_bytes(encoded: bytes) -> array[float]:
-    column = array("d")
-    column.frombytes(encoded)
-    if sys.byteorder == "big":
-        column.byteswap()
-    return column

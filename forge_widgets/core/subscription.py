@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from forge_widgets.core.events import Event, Record, length
+from forge_widgets.core.curves import Curve
+from forge_widgets.core.events import Event, Record, is_lifecycle, length
 from forge_widgets.core.series import Series
 from forge_widgets.core.state import State, fold
 from forge_widgets.core.steps import StepBlock
@@ -65,6 +66,23 @@ class Slice(Struct, frozen=True):
     records: Sequence[Record]
     # The state just before the floor: what the fold of the records that are kept begins with.
     base: State = State()
+
+
+class Opening(Struct, frozen=True):
+    """Where a long log stands, without its rows: what a reader begins with that does not want to read them all."""
+
+    epoch: str
+    top: int
+    state: State
+    # The state just before the oldest offset that is kept.
+    base: State
+    # The least and the greatest of buckets of rows of the state's attempt, for each metric and model.
+    curves: Sequence[Curve]
+    # The newest lifecycle events, MAX_EVENTS at most, in order, and the offset after which none is missing.
+    events: Sequence[Record]
+    eventful_from: int
+    # The newest records, MAX_ROWS offsets or a little more.
+    tail: Sequence[Record]
 
 
 class Happening(Struct, frozen=True):
@@ -120,6 +138,9 @@ class SessionLog:
         # The newest lifecycle events, and the offset after which none is missing.
         self._events: deque[Happening] = deque()
         self._eventful_from = 0
+        # Those from before the log was begun with an opening, whose states are not known, and the offset where that ended.
+        self._earlier_events: Sequence[Record] = ()
+        self._folded_from = 0
 
     def apply(self, read: Slice) -> bool:
         """Take what a store has after ``top``. Return True where something changed.
@@ -134,8 +155,20 @@ class SessionLog:
             self.state = self._base = read.base
         for record in read.records:
             if record.last > self.top:
-                self._take(record)
+                # What was read before may be a part of a larger record by now (stores.compaction).
+                self._take(record.after(self.top))
         return self.cursor != before
+
+    def begin(self, opening: Opening) -> None:
+        """Begin a log that nothing was read of yet where a store says that it stands; what comes then is applied as ever."""
+        self.epoch, self.top, self.state = opening.epoch, opening.top, opening.state
+        self._base, self._eventful_from, self._folded_from = opening.base, opening.eventful_from, opening.top
+        for curve in opening.curves:
+            points = list(zip(curve.steps, curve.values, strict=True))
+            self.series.load(curve.metric, curve.model, points, curve.rows)
+        self._earlier_events = opening.events
+        self._tail.extend(opening.tail)
+        self._tail_rows = sum(length(record.body) for record in opening.tail)
 
     def frame(self, cursor: Cursor | None, detail: Detail = FINE, *, refines: bool = False) -> Frame | None:
         """Return what comes after a cursor, None where nothing is new.
@@ -152,16 +185,26 @@ class SessionLog:
             return None
         behind = self.top - cursor.offset
         if refines or behind > detail.rows or cursor.offset + 1 < self._tail_start():
-            records = [happening.record for happening in events]
             points = detail.opening if refines else detail.points
-            return self._key_frame(points, records, coalesced=behind - len(records))
+            return self._key_frame(points, events, coalesced=behind - len(events))
         records = [record.after(cursor.offset) for record in self._tail if record.last > cursor.offset]
         return Frame(self.epoch, cursor.offset + 1, self.top, False, self.state, records)
 
-    def events_after(self, cursor: Cursor) -> list[Happening] | None:
+    def events_after(self, cursor: Cursor) -> list[Record] | None:
         """Return the lifecycle events after a cursor; None where some that are no longer held may be among them."""
         if cursor.epoch != self.epoch or not self._eventful_from <= cursor.offset <= self.top:
             return None
+        earlier = [record for record in self._earlier_events if record.offset > cursor.offset]
+        return [*earlier, *(happening.record for happening in self._newer(cursor))]
+
+    def happenings_after(self, cursor: Cursor) -> list[Happening] | None:
+        """Return the lifecycle events after a cursor with their states; None where these are not known of some of them."""
+        known_from = max(self._eventful_from, self._folded_from)
+        if cursor.epoch != self.epoch or not known_from <= cursor.offset <= self.top:
+            return None
+        return self._newer(cursor)
+
+    def _newer(self, cursor: Cursor) -> list[Happening]:
         newer: list[Happening] = []
         for happening in reversed(self._events):
             if happening.record.offset <= cursor.offset:
@@ -173,7 +216,8 @@ class SessionLog:
     @property
     def newest_event(self) -> int:
         """The offset of the newest lifecycle event that is held; 0 where none is."""
-        return self._events[-1].record.offset if self._events else 0
+        newest = self._events[-1].record if self._events else next(reversed(self._earlier_events), None)
+        return 0 if newest is None else newest.offset
 
     @property
     def cursor(self) -> Cursor:
@@ -196,7 +240,7 @@ class SessionLog:
         if record.attempt == self.state.attempt:
             self._draw(record)
         self.top = record.last
-        if isinstance(record.body, Event) and record.body.event_type != "step_update":
+        if isinstance(record.body, Event) and is_lifecycle(record):
             self._events.append(Happening(record, record.body, before, self.state))
             if len(self._events) > MAX_EVENTS:
                 self._eventful_from = self._events.popleft().record.offset

@@ -15,7 +15,7 @@ _NOT_PROGRESS = frozenset({"training_error", "connection_lost"})
 
 def tell(log: SessionLog, cursor: Cursor) -> list[Json]:
     """Tell what came after a cursor; where more events lie behind it than the log holds, the newest state alone."""
-    happenings = log.events_after(cursor)
+    happenings = log.happenings_after(cursor)
     if happenings is None:
         return [_steps(log.session_id, log.state)]
     messages: list[Json] = []

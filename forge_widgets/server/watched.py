@@ -27,6 +27,7 @@ from forge_widgets.server.story import tell
 from forge_widgets.server.waking import wait_at_most
 from forge_widgets.stores.base import Store
 from forge_widgets.stores.lookout import Lookout
+from forge_widgets.stores.opening import begin
 
 NOWHERE = Cursor("", 0)
 
@@ -248,6 +249,7 @@ class Watched:
         with self._guard:
             store, log = self._reading.store, self._log
             version = store.version(self.session_id)
+            begin(store, log)
             while version is not None and version != self._version:
                 read = store.read(self.session_id, log.top, self._reading.limits.rows_a_read)
                 if read is not None and read.epoch != log.epoch and log.top:

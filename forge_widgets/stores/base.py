@@ -122,3 +122,15 @@ class Distant(Protocol):
 
     def keep(self, session_id: str, batch: Batch) -> Receipt:
         """Record on this machine, to be delivered later: where the store asks to wait and its writer can't."""
+
+
+@runtime_checkable
+class Compacting(Protocol):
+    """What a store that keeps small blocks asks of whoever has time, its writer first (training.publisher)."""
+
+    def compact(self, session_id: str, *, whole: bool = False) -> bool:
+        """Compact the oldest rows of a session that are not; False where there is nothing left to do.
+
+        A few thousand rows a call, some 20 ms, durably, and invisible to everybody who reads or appends meanwhile:
+        offsets, sequences and the fold stay. With ``whole`` the newest few rows, too: a training that has ended adds none.
+        """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Container
 from typing import Any, TypeVar
 
 import msgspec
@@ -11,6 +12,12 @@ from forge_widgets.core.events import Body, Event, Record
 from forge_widgets.core.state import State
 from forge_widgets.core.steps import StepBlock, decode_block, encode_block
 from forge_widgets.errors import InvalidInput
+
+INSERT_RECORD = (
+    "INSERT INTO records(offset, last, attempt, kind, producer, sequence, timestamp, received, body)"
+    " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+"""What takes a row of :func:`encode_record`."""
 
 STATE_FORMAT = 1
 """Raised whenever State or the fold changes its meaning: a snapshot of another format is folded again from the records."""
@@ -36,8 +43,8 @@ def encode_record(record: Record, received: float) -> tuple[Any, ...]:
     return (*place_in_log, last_timestamp(record.body), received, body)
 
 
-def decode_record(row: tuple[Any, ...]) -> Record:
-    """Build a record of a row ``offset, attempt, kind, producer, sequence, body``.
+def decode_record(row: tuple[Any, ...], only: Container[str] | None = None) -> Record:
+    """Build a record of a row ``offset, attempt, kind, producer, sequence, body``; ``only`` as decode_block has it.
 
     Raises InvalidInput where it can't be one: a broken page gives numbers, texts and blobs where others were.
     """
@@ -47,7 +54,7 @@ def decode_record(row: tuple[Any, ...]) -> Record:
         raise InvalidInput(f"{(*counts, kind)!r:.80} can't be used", where="record", expected="a place in a log")
     if not isinstance(producer, str) or not isinstance(body, bytes):
         raise InvalidInput(f"{producer!r:.40} can't be used", where="record", expected="a producer's id and a body")
-    decoded = decode_block(body) if kind == BLOCK else _decode(_event_decoder, body)
+    decoded = decode_block(body, only) if kind == BLOCK else _decode(_event_decoder, body)
     # A sum is as finite as what is in it, and quickly made.
     if not math.isfinite(decoded.timestamp if isinstance(decoded, Event) else sum(decoded.timestamps)):
         raise InvalidInput("a time that is none can't be used", where="record", expected="seconds since 1970")

@@ -101,7 +101,27 @@ def _make(connection: apsw.Connection, beginning: Beginning) -> None:
         )
 
 
-LADDER: tuple[Step, ...] = (_make,)
+_OUTLINES = """
+CREATE TABLE outlines(
+    level INTEGER NOT NULL,   -- 0 stands for records, each other for FAN_OUT outlines of the one below
+    first INTEGER NOT NULL,   -- offsets that it stands for, none of them missing
+    last INTEGER NOT NULL,
+    rows INTEGER NOT NULL,
+    low REAL NOT NULL,        -- least and greatest step
+    high REAL NOT NULL,
+    body BLOB NOT NULL        -- core.outline.encode_outline
+);
+CREATE UNIQUE INDEX outlines_by_place ON outlines(level, first, last, rows, low, high);
+CREATE INDEX lifecycle ON records(offset) WHERE kind = 0;
+"""
+
+
+def _outline(connection: apsw.Connection, _: Beginning) -> None:
+    """From version 1 to 2: outlines of compacted rows, and lifecycle events that are found among millions of steps."""
+    connection.execute(_OUTLINES)
+
+
+LADDER: tuple[Step, ...] = (_make, _outline)
 """The step at index n leads from version n to n + 1; version 0 is an empty file. Steps are only ever added at the end."""
 
 VERSION = len(LADDER)

@@ -19,12 +19,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from forge_widgets.core.curves import Curves, SeriesQuery
-from forge_widgets.core.events import Batch, Event, Record, length
+from forge_widgets.core.events import Batch, Event, Record, is_lifecycle, length
+from forge_widgets.core.series import MAX_BUCKETS
 from forge_widgets.core.state import State, fold_all
-from forge_widgets.core.subscription import Cursor, Slice
+from forge_widgets.core.subscription import MAX_EVENTS, MAX_ROWS, Cursor, Opening, Slice
 from forge_widgets.errors import InvalidInput, StoreDamaged, StoreUnavailable
 from forge_widgets.stores import codec, schema
 from forge_widgets.stores.base import Receipt, Snapshot, Summary
+from forge_widgets.stores.compaction import compact, forget_outlines
 from forge_widgets.stores.ledger import Ledger
 from forge_widgets.stores.placing import Placed, place
 from forge_widgets.stores.schema import Beginning, transaction
@@ -194,14 +196,42 @@ class SessionFile:
 
     def series(self, query: SeriesQuery) -> Curves:
         """Return curves of one attempt."""
-        from forge_widgets.core.downsampling import curves_of, gather, points_of
+        # Both load numpy, which a training's process may never need.
+        from forge_widgets.core.downsampling import curves_of
+        from forge_widgets.stores.curve_reading import CurveReader
 
         with transaction(self._connection, "DEFERRED"):
             self._folded = folded = self._catch_up()
             attempt = folded.state.attempt if query.attempt is None else query.attempt
-            records = (record for record in self._records(0) if record.attempt == attempt)
-            gathered = gather(found for record in records for found in points_of(record, query))
-        return Curves(folded.epoch, folded.top, attempt, curves_of(gathered, query))
+            lines = CurveReader(self._connection, attempt, query).lines(folded.floor, folded.top)
+        return Curves(folded.epoch, folded.top, attempt, curves_of(lines, query))
+
+    def opening(self, least_rows: int) -> Opening | None:
+        """Return where the log stands, with curves of what came before; None where it has fewer rows and events."""
+        from forge_widgets.core.downsampling import extremes_of
+        from forge_widgets.stores.curve_reading import CurveReader
+
+        with transaction(self._connection, "DEFERRED"):
+            self._folded = folded = self._catch_up()
+            epoch, floor, top, state = folded.epoch, folded.floor, folded.top, folded.state
+            if top + 1 - floor < least_rows:
+                return None
+            query = SeriesQuery(max_points=2 * MAX_BUCKETS)
+            lines = CurveReader(self._connection, state.attempt, query).lines(floor, top)
+            rows = self._rows(f"SELECT {_COLUMNS} FROM records WHERE kind = 0 ORDER BY offset DESC LIMIT ?", MAX_EVENTS)  # noqa: S608 - constant
+            tail = list(self._records_after(max(floor - 1, top - MAX_ROWS)))
+            base = self._base(epoch, floor)
+        events = [codec.decode_record(row) for row in reversed(rows)]
+        return Opening(
+            epoch=epoch,
+            top=top,
+            state=state,
+            base=base,
+            curves=extremes_of(lines, MAX_BUCKETS),
+            events=[record for record in events if is_lifecycle(record)],
+            eventful_from=events[0].offset if len(events) == MAX_EVENTS else floor - 1,
+            tail=tail,
+        )
 
     def trim(self, upto: int) -> int:
         """Drop the records up to an offset in one durable transaction, the state before the floor kept; return the floor.
@@ -221,6 +251,13 @@ class SessionFile:
                     break
         self._give_back()
         return upto + 1
+
+    def compact(self, *, whole: bool) -> bool:
+        """Compact the oldest range that is not; False where there is none. See compaction.compact."""
+        done = compact(self._connection, whole=whole)
+        if whole and not done:
+            self._give_back()
+        return done
 
     @contextmanager
     def held_at(self, end: Cursor) -> Iterator[bool]:
@@ -294,7 +331,7 @@ class SessionFile:
             folded = self._snapshot_in_file(epoch, floor)
         if folded.top == top:
             return replace(folded, floor=floor)
-        records = list(self._records(folded.top))
+        records = list(self._records_after(folded.top))
         state = fold_all(folded.state, records)
         return Folded(epoch, floor, top, state, folded.since + len(records))
 
@@ -319,7 +356,7 @@ class SessionFile:
         folded = self._snapshot_in_file(epoch, floor)
         if folded.top > offset:
             folded = Folded(epoch, floor, floor - 1, self._base(epoch, floor), 0)
-        before = takewhile(lambda record: record.offset <= offset, self._records(folded.top))
+        before = takewhile(lambda record: record.offset <= offset, self._records_after(folded.top))
         return fold_all(folded.state, (record.up_to(offset) for record in before))
 
     def _drop(self, upto: int, base: State) -> None:
@@ -330,6 +367,7 @@ class SessionFile:
             self._execute("UPDATE records SET offset = ?, sequence = ?, body = ? WHERE offset = ?", *moved)
         self._execute("DELETE FROM records WHERE offset <= ?", upto)
         self._execute("DELETE FROM snapshot WHERE offset < ?", upto)
+        forget_outlines(self._connection, upto + 1)
         self._execute("UPDATE meta SET floor = ?, base = ?", upto + 1, codec.encode_state(base))
 
     def _give_back(self) -> None:
@@ -352,6 +390,10 @@ class SessionFile:
         )
         return map(codec.decode_record, rows)
 
+    def _records_after(self, offset: int) -> Iterator[Record]:
+        """Yield what lies after an offset alone: since it was known, its record may have become a part of a larger one."""
+        return (record.after(offset) for record in self._records(offset))
+
     def _write(self, batch: Batch, placed: Placed, folded: Folded, received: float) -> int:
         """Write what was placed; return how many records the snapshot in the file lacks then."""
         records, producer = placed.records, batch.producer
@@ -368,11 +410,7 @@ class SessionFile:
             return folded.since
         if folded.top < folded.floor:
             self._execute("UPDATE meta SET created = ? WHERE created IS NULL", codec.first_timestamp(records[0].body))
-        self._connection.executemany(
-            "INSERT INTO records(offset, last, attempt, kind, producer, sequence, timestamp, received, body)"
-            " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [codec.encode_record(record, received) for record in records],
-        )
+        self._connection.executemany(codec.INSERT_RECORD, [codec.encode_record(record, received) for record in records])
         for record in records:
             if isinstance(record.body, Event) and record.body.key:
                 self._execute("INSERT INTO keys(key, offset) VALUES(?, ?)", record.body.key, record.offset)

@@ -22,7 +22,7 @@ from forge_widgets.core.curves import Curves, SeriesQuery
 from forge_widgets.core.events import Batch
 from forge_widgets.core.liveness import Heartbeat
 from forge_widgets.core.metrics import check_session_id
-from forge_widgets.core.subscription import Cursor, Slice
+from forge_widgets.core.subscription import Cursor, Opening, Slice
 from forge_widgets.errors import StoreDamaged, StoreUnavailable
 from forge_widgets.stores.base import Receipt, Snapshot, Summary
 from forge_widgets.stores.beats import Beats
@@ -102,6 +102,11 @@ class SqliteStore:
         with self._reading(session_id) as file:
             return None if file is None else file.series(query)
 
+    def opening(self, session_id: str, least_rows: int) -> Opening | None:
+        """Return where a long log stands; see Opener. Raises StoreUnavailable, StoreDamaged."""
+        with self._reading(session_id) as file:
+            return None if file is None else file.opening(least_rows)
+
     def version(self, session_id: str) -> object:
         """Return epoch, floor and top of the log. Raises StoreUnavailable, StoreDamaged."""
         with self._reading(session_id) as file:
@@ -121,6 +126,26 @@ class SqliteStore:
                 return None
             with closing(file):
                 return file.trim(upto) if file.made and epoch in ("", file.version()[0]) else None
+
+    def compact(self, session_id: str, *, whole: bool = False) -> bool:
+        """Put few large blocks in the place of many small ones, and outline them; see Compacting.
+
+        Raises StoreUnavailable, StoreDamaged.
+        """
+        path = self._path(check_session_id(session_id))
+        with (
+            self._connections.hold(session_id, "write") as slot,
+            noting_damage(path),
+            said_as_ours(self.url, str(path)),
+        ):
+            if slot.file is not None and not slot.file.is_moved():
+                return slot.file.made and slot.file.compact(whole=whole)
+            try:
+                file = self._opened(path)
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+            with closing(file):
+                return file.made and file.compact(whole=whole)
 
     def clear(self, session_id: str, end: Cursor) -> bool:
         """Drop a log that ends there, and forget who wrote it: producers may go on at any sequence number.

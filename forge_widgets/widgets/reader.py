@@ -13,6 +13,7 @@ from forge_widgets.core.subscription import SPARING, Cursor, Detail, SessionLog
 from forge_widgets.core.wire import Json, frame_message
 from forge_widgets.stores import pending
 from forge_widgets.stores.base import Store
+from forge_widgets.stores.opening import begin
 
 _FLUSH_TIMEOUT_S = 2.0
 
@@ -70,6 +71,7 @@ class SessionReader:
         if version is not None and version == self._version:
             return False
         before = self._log.cursor
+        begin(self.store, self._log)
         while True:
             read = self.store.read(self.session_id, self._log.top)
             if read is not None and read.epoch != self._log.epoch and self._log.top:

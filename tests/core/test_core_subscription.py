@@ -180,7 +180,8 @@ def test_events_are_held_longer_than_rows_and_memory_stays_bounded(monkeypatch: 
     log.apply(slice_of(log_of([0, 4, 0, *[4] * 10, 0])))
     # The first of three events is no longer held: who has not heard of it is told that something may be missing.
     assert log.events_after(Cursor("e", 0)) is None
-    assert [happening.record.offset for happening in log.events_after(Cursor("e", 1)) or ()] == [6, 47]
+    assert log.happenings_after(Cursor("e", 0)) is None
+    assert [record.offset for record in log.events_after(Cursor("e", 1)) or ()] == [6, 47]
     assert (log.newest_event, SessionLog("s").newest_event) == (47, 0)
     lost = log.frame(Cursor("e", 0))
     assert lost is not None
@@ -191,7 +192,7 @@ def test_an_event_is_held_with_the_state_before_and_after_it() -> None:
     log = SessionLog("s")
     records = log_of([3, 0, 2])
     log.apply(slice_of(records))
-    happening = (log.events_after(Cursor("e", 0)) or [])[0]
+    happening = (log.happenings_after(Cursor("e", 0)) or [])[0]
     assert happening.before == fold_all(State(), records[:1])
     assert happening.after == fold_all(State(), records[:2])
 
