@@ -129,5 +129,26 @@ def test_the_extremes_of_a_line_are_its_points_in_order_the_newest_and_no_greate
     assert len(points) <= max(2 * most + 1, 2)
 
 
+def test_of_an_outline_only_metrics_that_are_asked_for_and_have_points_are_drawn() -> None:
+    body = block_of((1.0, {"currentStep": 1.0, "loss": 1.0, "mine": 2.0, "nan": math.nan}) for _ in range(2))
+    outline = outline_of([_record(body)])
+    assert [name for name, _, _ in points_of_outline(outline, 1, ALL)] == ["loss", "mine"]
+    assert [name for name, _, _ in points_of_outline(outline, 1, SeriesQuery(metrics=("mine", "nan")))] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("query", "overlaps"),
+    [
+        (ALL, True),
+        (SeriesQuery(from_step=10.0), True),
+        (SeriesQuery(from_step=10.5), False),
+        (SeriesQuery(to_step=5.0), True),
+        (SeriesQuery(to_step=4.5), False),
+    ],
+)
+def test_a_span_of_steps_is_asked_for_where_any_of_them_is(query: SeriesQuery, overlaps: bool) -> None:
+    assert query.overlaps(5.0, 10.0) is overlaps
+
+
 def _record(body: StepBlock) -> Record:
     return Record(offset=1, attempt=1, producer="p", sequence=1, body=body)

@@ -6,7 +6,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forge_widgets.core import series
@@ -14,6 +14,7 @@ from forge_widgets.core.series import Line, Series
 from forge_widgets.core.steps import block_of
 
 
+@settings(deadline=None)  # 5,000 points take longer where a machine is busy
 @given(st.integers(1, 5_000), st.integers(0, 2**32))
 def test_a_line_keeps_the_least_the_greatest_and_the_newest_in_order_and_in_bounds(count: int, seed: int) -> None:
     rng = random.Random(seed)
@@ -118,3 +119,26 @@ def test_a_block_draws_what_its_rows_draw(rows: list[dict[str, float]], room: in
             apart.add_row(row)
     assert repr(list(whole.lines())) == repr(list(apart.lines()))
     assert whole.dropped == apart.dropped
+
+
+def test_a_line_that_was_loaded_goes_on_with_buckets_of_the_size_that_they_had() -> None:
+    curves = Series()
+    curves.load("loss", 1, [(1.0, 5.0), (60.0, 1.0), (130.0, 2.0), (200.0, 0.5), (250.0, 0.75)], 250)
+    (_, _, points), *none = curves.lines()
+    assert none == []
+    assert points == [(1.0, 5.0), (60.0, 1.0), (130.0, 2.0), (200.0, 0.5), (250.0, 0.75)]
+    for step in range(251, 351):
+        curves.add_row({"currentStep": float(step), "loss": float(step % 10)})
+    (_, _, points), *none = curves.lines()
+    # Three buckets of 84 rows each are behind the new rows, which fill one and begin another.
+    assert points[:5] == [(1.0, 5.0), (60.0, 1.0), (130.0, 2.0), (200.0, 0.5), (250.0, 0.75)]
+    assert points[5:] == [(259.0, 9.0), (260.0, 0.0), (339.0, 9.0), (340.0, 0.0), (350.0, 0.0)]
+
+
+def test_nothing_can_be_loaded_too_and_no_more_lines_than_there_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(series, "MAX_LINES", 1)
+    curves = Series()
+    curves.load("loss", 1, [], 0)
+    curves.load("mine", 1, [(1.0, 1.0)], 1)
+    assert [(metric, points) for metric, _, points in curves.lines()] == [("loss", [])]
+    assert curves.dropped == {("mine", 1)}

@@ -22,6 +22,7 @@ from forge_widgets.core.steps import (
     decode_block,
     encode_block,
     encode_compact,
+    joined_blocks,
 )
 from forge_widgets.errors import InvalidInput
 
@@ -187,3 +188,10 @@ def test_of_a_compacted_block_no_byte_of_a_column_may_change() -> None:
 def test_bytes_that_are_no_compacted_block_are_refused(changes: dict[str, object]) -> None:
     with pytest.raises(InvalidInput):
         decode_block(_tampered_compact(**changes))
+
+
+@given(st.lists(ROWS, min_size=1, max_size=4))
+def test_joined_blocks_hold_the_rows_of_each_in_order(parts: list[list[Row]]) -> None:
+    joined = joined_blocks([block_of(part, 2) for part in parts])
+    assert list(joined.rows()) == [row for part in parts for row in part]
+    assert joined.thinned == 2 * len(parts)

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forge_widgets.core import subscription, wire
+from forge_widgets.core.curves import Curve
 from forge_widgets.core.events import Event, Record, length
 from forge_widgets.core.state import State, fold_all
 from forge_widgets.core.steps import block_of
-from forge_widgets.core.subscription import COARSE, FINE, Cursor, Detail, SessionLog, Slice
+from forge_widgets.core.subscription import COARSE, FINE, Cursor, Detail, Opening, SessionLog, Slice
 
 BODIES = st.lists(st.integers(0, 6), min_size=1, max_size=25)
 
@@ -244,3 +245,43 @@ def test_frames_are_strict_json_with_names_for_what_is_not_finite() -> None:
     assert whole["state"]["metrics"]["loss"] == ["-Infinity", [3.0, "p", 3]]
     assert whole["state"]["models"] == [{"number": 1, "loss": "-Infinity", "completed": True}]
     assert whole["series"][1] == {"metric": "accuracy", "model": 1, "steps": [2], "values": ["Infinity"]}
+
+
+def test_a_log_that_is_begun_somewhere_goes_on_from_there() -> None:
+    records = log_of([0, 3, 0, 4])
+    read, begun = SessionLog("s"), SessionLog("s")
+    read.apply(slice_of(records))
+    begun.begin(
+        Opening(
+            epoch="e",
+            top=9,
+            state=read.state,
+            base=State(),
+            curves=[Curve("loss", 1, [1.0, 2.0], [0.5, 0.25], 7)],
+            events=[records[0], records[2]],
+            eventful_from=0,
+            tail=records[2:],
+        )
+    )
+    assert (begun.cursor, begun.state, begun.newest_event) == (read.cursor, read.state, 5)
+    assert list(begun.series.lines()) == [("loss", 1, [(1.0, 0.5), (2.0, 0.25)])]
+    assert begun.frame(Cursor("e", 6)) == read.frame(Cursor("e", 6))
+    behind = begun.frame(Cursor("e", 2))
+    assert behind is not None
+    assert (behind.key, behind.coalesced, list(behind.records)) == (True, 6, [records[2]])
+    assert begun.happenings_after(Cursor("e", 2)) is None
+    more = log_of([0, 3, 0, 4, 0])
+    for log in (begun, read):
+        log.apply(slice_of(more))
+    assert begun.state == read.state
+    assert begun.newest_event == 10
+    assert [happening.record for happening in begun.happenings_after(Cursor("e", 9)) or ()] == more[-1:]
+
+
+def test_of_a_record_that_has_grown_only_what_is_new_is_taken() -> None:
+    log, whole = SessionLog("s"), SessionLog("s")
+    log.apply(slice_of(log_of([4])))
+    for one in (log, whole):
+        one.apply(slice_of(log_of([7])))
+    assert (log.state, log.cursor) == (whole.state, whole.cursor)
+    assert log.state.rows == 7
