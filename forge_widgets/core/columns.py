@@ -44,13 +44,13 @@ def pack_column(values: Sequence[float]) -> bytes:
 
 
 def unpack_column(packed: bytes, rows: int) -> array[float]:
-    """Undo :func:`pack_column`. Raises ValueError or zlib.error where the bytes are no such column of so many rows."""
+    """Undo :func:`pack_column`. Raises ValueError, OverflowError or zlib.error where the bytes are no such column of so many rows."""
     coding, data = packed[0] if packed else -1, memoryview(packed)[1:]
     if coding == _CONSTANT and len(data) == _DOUBLE.size:
         return array("d", _DOUBLE.unpack(data)) * rows
     if coding == _EVEN and len(data) == _PAIR.size:
-        first, apart = _PAIR.unpack(data)
-        return array("d", [first + apart * row for row in range(rows)])
+        first, apart = map(int, _PAIR.unpack(data))  # of what is no number ValueError or OverflowError
+        return array("d", [first]) * rows if apart == 0 else array("d", range(first, first + apart * rows, apart))
     if coding not in _CODINGS:
         raise ValueError(f"a column coded as {coding}")
     bits = _inflated(data, rows)

@@ -21,8 +21,9 @@ from forge_widgets.core.series import model_runs
 from forge_widgets.core.steps import StepBlock, block_of
 from forge_widgets.errors import InvalidInput
 
-BUCKET_ROWS = 512
-"""Rows of a bucket at the lowest level. A curve of 2,000 points needs 1,000 of them: below half a million rows rows are read."""
+BUCKET_ROWS = 128
+"""Rows of a bucket at the lowest level. A curve of 2,000 points needs 1,000 of them: of fewer than 128,000 rows the rows are read,
+which takes 0.1 s for seven metrics. An outline takes a byte a row so; buckets of 512 rows would take a quarter, and 0.3 s."""
 
 FAN_OUT = 8
 """Outlines that one of the next level stands for, and buckets of theirs that one of its buckets stands for."""

@@ -129,6 +129,18 @@ def test_the_extremes_of_a_line_are_its_points_in_order_the_newest_and_no_greate
     assert len(points) <= max(2 * most + 1, 2)
 
 
+def test_a_model_without_a_metric_has_no_line_of_it_and_parts_of_a_line_are_one() -> None:
+    rows: list[Row] = [
+        (1.0, {"currentStep": 1.0, "currentModel": 1.0, "loss": 1.0}),
+        (2.0, {"currentStep": 1.0, "currentModel": 2.0, "mine": 2.0}),
+    ]
+    found = [*points_of_block(block_of(rows), ALL), *points_of_block(block_of(rows), ALL)]
+    assert [(curve.metric, curve.model, list(curve.values)) for curve in curves_of(gather(found), ALL)] == [
+        ("loss", 1, [1.0, 1.0]),
+        ("mine", 2, [2.0, 2.0]),
+    ]
+
+
 def test_of_an_outline_only_metrics_that_are_asked_for_and_have_points_are_drawn() -> None:
     body = block_of((1.0, {"currentStep": 1.0, "loss": 1.0, "mine": 2.0, "nan": math.nan}) for _ in range(2))
     outline = outline_of([_record(body)])

@@ -53,9 +53,13 @@ def training(rows: int, *, first: int = 1, model: int = 1) -> list[Record]:
 def test_a_bucket_holds_its_extremes_in_the_order_of_their_coming() -> None:
     (strand,) = outline_of(training(1_000))
     assert (strand.attempt, strand.model) == (1, 1)
-    assert list(strand.rows) == [BUCKET_ROWS, 1_000 - BUCKET_ROWS]
-    assert (list(strand.low), list(strand.high)) == ([1.0, 513.0], [512.0, 1_000.0])
-    assert list(strand.lines["loss"]) == [1.0, 1.0, 301.0, -1.0, 701.0, 100.0, 1_000.0, 1e-3, 1.0, 1.0, 1_000.0, 1e-3]
+    assert list(strand.rows) == [*[BUCKET_ROWS] * 7, 1_000 - 7 * BUCKET_ROWS]
+    assert (strand.low[:2], strand.high[-2:]) == (array("d", [1.0, 129.0]), array("d", [896.0, 1_000.0]))
+    line = strand.lines["loss"]
+    assert list(line[:4]) == [1.0, 1.0, 128.0, 1 / 128]
+    assert list(line[8:12]) == [257.0, 1 / 257, 301.0, -1.0]
+    assert list(line[20:24]) == [701.0, 100.0, 768.0, 1 / 768]
+    assert list(line[-4:]) == [1.0, 1.0, 1_000.0, 1e-3]
 
 
 @given(ROWS, ROWS)
