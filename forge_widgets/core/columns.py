@@ -44,7 +44,7 @@ def pack_column(values: Sequence[float]) -> bytes:
 
 
 def unpack_column(packed: bytes, rows: int) -> array[float]:
-    """Undo :func:`pack_column`. Raises ValueError, OverflowError or zlib.error where the bytes are no such column of so many rows."""
+    """Undo :func:`pack_column`. Raises ValueError, OverflowError or zlib.error where the bytes are no column of so many rows."""
     coding, data = packed[0] if packed else -1, memoryview(packed)[1:]
     if coding == _CONSTANT and len(data) == _DOUBLE.size:
         return array("d", _DOUBLE.unpack(data)) * rows
