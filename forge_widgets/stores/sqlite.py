@@ -19,7 +19,7 @@ import apsw
 from msgspec.structs import replace
 
 from forge_widgets.core.curves import Curves, SeriesQuery
-from forge_widgets.core.events import Batch
+from forge_widgets.core.events import Batch, Producer
 from forge_widgets.core.liveness import Heartbeat
 from forge_widgets.core.metrics import check_session_id
 from forge_widgets.core.subscription import Cursor, Opening, Slice
@@ -72,20 +72,12 @@ class SqliteStore:
         Where the session's file is broken, or no longer at its path, a new log begins there: with the state that this
         process knew, if the batch's producer has written through it before.
         """
-        path = self._path(check_session_id(session_id))
-        with self._connections.hold(session_id, "write") as slot, said_as_ours(self.url, str(path)):
-            for _ in range(_APPEND_TRIES):
-                inode = inode_of(path)
-                try:
-                    with said_as_ours(self.url, str(path)):
-                        file = self._writable(slot, path, Beginning(session_id, slot.carried(batch.producer)))
-                        receipt = file.append(batch, time.time())
-                        if not file.is_moved():
-                            slot.confirm(batch.producer, receipt)
-                            return receipt
-                except StoreDamaged as damage:
-                    set_aside(self._folder, slot, path, inode, damage)
-        raise StoreUnavailable(self.url, f"{path.name} is damaged or moved again as soon as it is made")
+        check_session_id(session_id)
+        with self._connections.hold(session_id, "write") as slot:
+            # A Path is made once for an open file: making it takes as long as placing a block.
+            path = self._path(session_id) if slot.file is None else slot.file.path
+            with said_as_ours(self.url, str(path)):
+                return self._appended(slot, path, session_id, batch)
 
     def read(self, session_id: str, after: int, max_rows: int = 50_000) -> Slice | None:
         """Read records after an offset. Raises StoreUnavailable, StoreDamaged."""
@@ -240,7 +232,21 @@ class SqliteStore:
             finally:
                 file.close()  # before another file can be made at this path: closing may remove a log by its name
 
-    def _writable(self, slot: Slot, path: Path, beginning: Beginning) -> SessionFile:
+    def _appended(self, slot: Slot, path: Path, session_id: str, batch: Batch) -> Receipt:
+        for _ in range(_APPEND_TRIES):
+            inode = inode_of(path) if slot.file is None else slot.file.inode
+            try:
+                with said_as_ours(self.url, str(path)):
+                    file = self._writable(slot, path, session_id, batch.producer)
+                    receipt = file.append(batch, time.time())
+                    if not file.is_moved():
+                        slot.confirm(batch.producer, receipt)
+                        return receipt
+            except StoreDamaged as damage:
+                set_aside(self._folder, slot, path, inode, damage)
+        raise StoreUnavailable(self.url, f"{path.name} is damaged or moved again as soon as it is made")
+
+    def _writable(self, slot: Slot, path: Path, session_id: str, producer: Producer) -> SessionFile:
         """Return the session's file, made where it is not there. Raises StoreDamaged for one that is suspected rightly."""
         if leave_moved(self._folder, slot, path):
             _log.warning("%s was moved or deleted while it was written to: a new log begins there.", path)
@@ -253,7 +259,7 @@ class SqliteStore:
             with self._folder.lock():
                 self._folder.make_file(path)
                 slot.file = self._opened(path)
-                slot.file.make(beginning)
+                slot.file.make(Beginning(session_id, slot.carried(producer)))
         look_into(slot, path)
         slot.file.look_at_wal()
         return slot.file

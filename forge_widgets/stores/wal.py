@@ -24,12 +24,14 @@ class WriteAheadLog:
         self._connection = connection
         # Size and inode at the last look; it never shrinks while it is open here. Zeros before the first.
         self._seen = _NONE
+        # Where SQLite says whether the file has moved.
+        self._moved = c_int(0)
+        self._moved_at = addressof(self._moved)
 
     def file_is_moved(self) -> bool:
         """Say whether the file is no longer the one at its path."""
-        moved = c_int(0)
-        self._connection.file_control("main", apsw.SQLITE_FCNTL_HAS_MOVED, addressof(moved))
-        return moved.value != 0
+        self._connection.file_control("main", apsw.SQLITE_FCNTL_HAS_MOVED, self._moved_at)
+        return self._moved.value != 0
 
     def note(self) -> None:
         """Note the log as it is: the one that was opened, unless the file has left its path by then."""
@@ -42,11 +44,14 @@ class WriteAheadLog:
         if inode == self._seen[1]:  # it is found by its name: another one there is none of ours
             self._seen = (size, inode)
 
-    @property
     def is_cut(self) -> bool:
-        """Whether it is shorter than it was, or gone."""
-        size, inode = self._now()
-        return size < self._seen[0] or inode != self._seen[1] != 0
+        """Say whether it is shorter than it was, or gone; else note how long it is."""
+        size, inode = now = self._now()
+        if size < self._seen[0] or inode != self._seen[1] != 0:
+            return True
+        if inode == self._seen[1]:
+            self._seen = now
+        return False
 
     @property
     def is_gone(self) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from forge_widgets.errors import StoreUnavailable
+from forge_widgets.stores.base import Receipt
 from forge_widgets.stores.folder import Folder
 from forge_widgets.stores.session_file import SessionFile
 from forge_widgets.stores.sqlite import SqliteStore
@@ -59,14 +60,14 @@ def test_a_file_renamed_in_the_midst_of_an_append_is_not_acknowledged_there(
     """The rename comes after the last look at the path and before the commit."""
     sqlite.append("s", batch("p", 1, steps(0, 5)))
     file = folder / "sessions" / "s.sqlite"
-    write = SessionFile._write
+    write = SessionFile.append
 
-    def rename_and_write(*arguments: object) -> int:
-        monkeypatch.setattr(SessionFile, "_write", write)
+    def rename_and_write(*arguments: object) -> Receipt:
+        monkeypatch.setattr(SessionFile, "append", write)
         file.rename(tmp_path / "moved.sqlite")
         return write(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(SessionFile, "_write", rename_and_write)
+    monkeypatch.setattr(SessionFile, "append", rename_and_write)
     assert sqlite.append("s", batch("p", 6, steps(5, 5))).sequence == 10
     assert steps_in(sqlite) == [5, 6, 7, 8, 9]
     assert state_of(sqlite).rows == 10
@@ -128,16 +129,16 @@ def test_what_was_not_acknowledged_in_a_file_that_went_is_not_taken_for_recorded
     sqlite: SqliteStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sqlite.append("s", batch("p", 1, steps(0, 5)))
-    write = SessionFile._write
+    write = SessionFile.append
 
-    def write_and_unlink(*arguments: object) -> int:
+    def write_and_unlink(*arguments: object) -> Receipt:
         (folder / "sessions" / "s.sqlite").unlink()
         return write(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(SessionFile, "_write", write_and_unlink)
+    monkeypatch.setattr(SessionFile, "append", write_and_unlink)
     with pytest.raises(StoreUnavailable, match="moved again"):
         sqlite.append("s", batch("p", 6, steps(5, 5)))
-    monkeypatch.setattr(SessionFile, "_write", write)
+    monkeypatch.setattr(SessionFile, "append", write)
     receipt = sqlite.append("s", batch("p", 6, steps(5, 5)))
     assert (receipt.sequence, receipt.repeated) == (10, 0)
     assert steps_in(sqlite) == [5, 6, 7, 8, 9]
@@ -165,7 +166,7 @@ def test_a_file_whose_successor_is_there_already_leaves_the_successors_log_alone
         first.append("s", batch("p", 1, steps(0, 5)))
         if moment == "opened":
             first.close()
-        name = {"opened": "is_settled", "written": "_write"}[moment]
+        name = {"opened": "is_settled", "written": "append"}[moment]
         ours, others = getattr(SessionFile, name), []
 
         def late(*arguments: object) -> object:
