@@ -9,8 +9,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Literal
 
 import apsw
@@ -73,6 +72,30 @@ class Slot:
                 file.close()
 
 
+class Hold:
+    """Holds a slot while its block runs. A class, because every append passes here: 1.1 µs instead of 2.2 for a generator's."""
+
+    __slots__ = ("_connections", "_role", "_session_id", "_slot")
+
+    def __init__(self, connections: Connections, session_id: str, role: Role) -> None:
+        self._connections = connections
+        self._session_id = session_id
+        self._role: Role = role
+
+    def __enter__(self) -> Slot:
+        slot = self._slot = self._connections.enter(self._session_id, self._role)
+        try:
+            slot.lock.acquire()
+        except BaseException:  # an interrupt while it waits
+            self._connections.leave(slot)
+            raise
+        return slot
+
+    def __exit__(self, *_: object) -> None:
+        self._slot.lock.release()
+        self._connections.leave(self._slot)
+
+
 class Connections:
     """Slots by session and role."""
 
@@ -81,16 +104,9 @@ class Connections:
         # Newest use last.
         self._slots: OrderedDict[tuple[str, Role], Slot] = OrderedDict()
 
-    @contextmanager
-    def hold(self, session_id: str, role: Role) -> Iterator[Slot]:
+    def hold(self, session_id: str, role: Role) -> Hold:
         """Hold a session's slot, and nobody else's."""
-        slot = self._enter(session_id, role)
-        try:
-            with slot.lock:
-                yield slot
-        finally:
-            with self._lock:
-                slot.users -= 1
+        return Hold(self, session_id, role)
 
     def close(self) -> None:
         """Close all connections, waiting for calls that are under way."""
@@ -114,7 +130,8 @@ class Connections:
         self._lock = threading.Lock()
         self._slots = OrderedDict()
 
-    def _enter(self, session_id: str, role: Role) -> Slot:
+    def enter(self, session_id: str, role: Role) -> Slot:
+        """Count the caller among a slot's users; it takes the slot's lock, and leaves."""
         with self._lock:
             slot = self._slots.get((session_id, role))
             if slot is None:
@@ -125,6 +142,11 @@ class Connections:
         for other in spare:
             other.close()
         return slot
+
+    def leave(self, slot: Slot) -> None:
+        """Count the caller among a slot's users no more."""
+        with self._lock:
+            slot.users -= 1
 
     def _spare(self) -> list[Slot]:
         """Take out what is too many, of those that nobody uses."""
