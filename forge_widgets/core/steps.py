@@ -237,23 +237,25 @@ def _recorded(encoded: bytes) -> StepBlock:
 
 def _read_quickly(encoded: bytes) -> StepBlock:
     packed = _quick_decoder.decode(encoded)
-    masks = packed.masks if packed.masks is not None else [None] * len(packed.names)
-    rows, constant, doubles = packed.rows, packed.constant, packed.doubles
-    if not 0 < rows <= QUICK_ROWS or not len(constant) - 1 == len(packed.names) == len(masks):
+    rows, constant, names, masks = packed.rows, packed.constant, packed.names, packed.masks
+    if not 0 < rows <= QUICK_ROWS or len(constant) != len(names) + 1:
         raise ValueError(f"format {packed.format} with {rows} rows")
-    if packed.check != zlib.crc32(doubles, zlib.crc32(constant)):
+    if packed.check != zlib.crc32(packed.doubles, zlib.crc32(constant)):
         raise ValueError("another checksum")
-    if not all(mask is None or _is_mask(mask, rows) for mask in masks):
+    if masks is not None and not all(mask is None or _is_mask(mask, rows) for mask in masks):
         raise ValueError("a mask that is none")
-    columns, start = [], 0
-    for is_constant in constant:
-        size = 8 if is_constant else 8 * rows
-        column = doubles_from_bytes(doubles[start : start + size])
-        columns.append(column * rows if is_constant else column)
-        start += size
+    doubles, columns, start = doubles_from_bytes(packed.doubles), [], 0
+    for is_constant in constant:  # slices of one array: 5 µs for eight columns, 11 as an array of its own for each
+        if is_constant:
+            columns.append(doubles[start : start + 1] * rows)
+            start += 1
+        else:
+            columns.append(doubles[start : start + rows])
+            start += rows
     if len(doubles) != start:
-        raise ValueError(f"{len(doubles)} bytes of columns, {start} announced")
-    named = zip(packed.names, columns[1:], masks, strict=True)
+        raise ValueError(f"{len(doubles)} doubles, {start} announced")
+    given = masks if masks is not None else [None] * len(names)
+    named = zip(names, columns[1:], given, strict=True)
     return StepBlock(columns[0], {name: Column(values, mask) for name, values, mask in named}, packed.thinned)
 
 

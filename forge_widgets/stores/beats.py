@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +30,8 @@ KEPT_S = 86_400.0
 _MAX_OPEN = 64
 _MAX_REASON = 300
 _READ_TRIES = 3
+_MAX_BYTES = 65_536
+_RACY_NS = 2_000_000_000
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +44,8 @@ class Beats:
         self._lock = threading.Lock()
         # Descriptors by file name, newest use last, at most _MAX_OPEN.
         self._open: OrderedDict[str, int] = OrderedDict()
+        # The folder's modification time, and the names in it by the stems of their sessions, as they were then.
+        self._listed: tuple[int, dict[str, list[str]]] = (0, {})
 
     def write(self, stem: str, heartbeat: Heartbeat) -> None:
         """Write a producer's heartbeat."""
@@ -60,7 +65,7 @@ class Beats:
         """Remove all heartbeats of a session."""
         for file in self._files(stem):
             with suppress(OSError):
-                file.unlink()
+                Path(file).unlink()
 
     def close(self) -> None:
         """Let go of the files."""
@@ -104,25 +109,51 @@ class Beats:
             over = heartbeat.closed or heartbeat.attempt < newest.attempt
             if over and newest.beat - heartbeat.beat > KEPT_S:
                 with suppress(OSError):
-                    file.unlink()
+                    Path(file).unlink()
 
-    def _files(self, stem: str) -> list[Path]:
-        prefix = f"{stem}@"
+    def _files(self, stem: str) -> list[str]:
+        """Return the paths of a session's heartbeats."""
         try:
-            with os.scandir(self._folder) as entries:  # a Path for each of thousands of sessions takes too long
-                names = [entry.name for entry in entries if entry.name.startswith(prefix)]
+            names = self._names().get(stem, ())
         except OSError:
             return []
-        return [self._folder / name for name in names if name.endswith(BEAT_SUFFIX)]
+        return [os.path.join(self._folder, name) for name in names]  # noqa: PTH118 - a Path takes 3 µs, of thousands
 
-    def _read_all(self, stem: str) -> list[tuple[Path, Heartbeat]]:
+    def _names(self) -> dict[str, list[str]]:
+        """Return all heartbeats' names by stem: listed again only once a file has come or gone, which the folder's time tells.
+
+        A list of sessions asks for each of them: 2 µs, where reading a folder of 80 files takes 60.
+        """
+        changed = os.stat(self._folder).st_mtime_ns  # noqa: PTH116 - 2 µs instead of 4
+        listed_at, names = self._listed
+        if changed == listed_at:
+            return names
+        names = {}
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(BEAT_SUFFIX):
+                    names.setdefault(entry.name.partition("@")[0], []).append(entry.name)
+        if time.time_ns() - changed > _RACY_NS:  # else another file may come without the time showing it
+            self._listed = (changed, names)
+        return names
+
+    def _read_all(self, stem: str) -> list[tuple[str, Heartbeat]]:
         found = []
         for file in self._files(stem):
             for _ in range(_READ_TRIES):  # a beat may be caught half written
                 with suppress(OSError, InvalidInput):
-                    found.append((file, read_message(file.read_bytes(), HeartbeatMessage).heartbeat()))
+                    found.append((file, read_message(_content_of(file), HeartbeatMessage).heartbeat()))
                     break
         return found
+
+
+def _content_of(file: str) -> bytes:
+    """Read a heartbeat's file: 5 µs, where a Path and a file object take 25."""
+    descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    try:
+        return os.read(descriptor, _MAX_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def _write_at_start(descriptor: int, content: bytes) -> None:

@@ -49,9 +49,11 @@ def decode_record(row: tuple[Any, ...], only: Container[str] | None = None) -> R
     Raises InvalidInput where it can't be one: a broken page gives numbers, texts and blobs where others were.
     """
     offset, attempt, kind, producer, sequence, body = row
-    counts = (offset, attempt, sequence)
-    if not all(type(count) is int and count >= 0 for count in counts) or kind not in (EVENT, BLOCK):
-        raise InvalidInput(f"{(*counts, kind)!r:.80} can't be used", where="record", expected="a place in a log")
+    for count in (offset, attempt, sequence):
+        if type(count) is not int or count < 0:
+            raise InvalidInput(f"{count!r:.40} can't be used", where="record", expected="a place in a log")
+    if kind not in (EVENT, BLOCK):
+        raise InvalidInput(f"{kind!r:.40} can't be used", where="record", expected="a place in a log")
     if not isinstance(producer, str) or not isinstance(body, bytes):
         raise InvalidInput(f"{producer!r:.40} can't be used", where="record", expected="a producer's id and a body")
     decoded = decode_block(body, only) if kind == BLOCK else _decode(_event_decoder, body)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from forge_widgets.errors import StoreDamaged
@@ -20,15 +19,21 @@ from forge_widgets.stores.folder import Folder, make_private
 _log = logging.getLogger(__name__)
 
 
-@contextmanager
-def noting_damage(file: Path) -> Iterator[None]:
+class noting_damage:  # noqa: N801 - reads as what it does, like contextlib's own
     """Leave a note beside a file that a reader finds broken, unless one lies there."""
-    try:
-        yield
-    except StoreDamaged:
-        with suppress(OSError):
-            make_private(_note(file))
-        raise
+
+    __slots__ = ("_file",)
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, StoreDamaged):
+            with suppress(OSError):
+                make_private(_note(self._file))
 
 
 def look_into(slot: Slot, file: Path) -> None:

@@ -7,11 +7,12 @@ is what it was. Only listing writes it, training never does; where it can't be r
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
-from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Protocol
 
 import apsw
 import msgspec
@@ -27,6 +28,9 @@ FORMAT = 1
 
 RACY_S = 2.0
 """A file that was written so short a time ago may change without its stat showing it: it is asked again next time."""
+
+SETTLED_S = 10.0
+"""A file that was written so long ago may be closed: what has changed between two lists is kept open for the next one."""
 
 _BUSY_TIMEOUT_MS = 200
 
@@ -45,9 +49,24 @@ class Entry(Struct, frozen=True, array_like=True):
     # None: a file that is no session, or can't be read.
     summary: Summary | None
 
+    @property
+    def written_at(self) -> float:
+        """When the file was written last, in seconds since the epoch."""
+        return max(self.stamp[1], self.stamp[3]) / 1e9
+
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Entry)
+
+
+class Summarizing(Protocol):
+    """Who opens files for the index."""
+
+    def summarize(self, file: Path, known: Summary | None) -> Summary | None:
+        """Summarize a file that has changed; ``known`` is what it was at the list before: the next one may want it, too."""
+
+    def settle(self, known: Summary) -> None:
+        """Let go of a file that changes no more."""
 
 
 class Index:
@@ -59,16 +78,20 @@ class Index:
         self._lock = threading.Lock()
         # None until the index file was read.
         self._entries: dict[str, Entry] | None = None
+        # Of the list before, those that the index file does not hold: written a moment before it.
+        self._moving: dict[str, Entry] = {}
 
-    def summaries(self, summarize: Callable[[Path], Summary | None]) -> list[Summary]:
-        """List the sessions, newest update first. ``summarize`` opens a file that has changed."""
+    def summaries(self, opener: Summarizing) -> list[Summary]:
+        """List the sessions, newest update first."""
         with self._lock:
             before = self._load() if self._entries is None else self._entries
-            entries = {file.stem: self._entry(file, before.get(file.stem), summarize) for file in self._files()}
-            settled = _settled(entries, time.time())
+            now = time.time()
+            entries = {stem: self._entry(stem, known, before.get(stem), opener) for stem, known in self._stamps()}
+            settled = _settled(entries, now)
             if settled != before:
                 self._save(settled, before)
             self._entries = settled
+            self._settle(entries, now, opener)
         found = [entry.summary for entry in entries.values() if entry.summary is not None]
         return sorted(found, key=lambda summary: (-summary.updated_at, summary.session_id))
 
@@ -80,29 +103,47 @@ class Index:
         """Start afresh."""
         self._lock = threading.Lock()
 
-    def _files(self) -> Iterable[Path]:
+    def _stamps(self) -> list[tuple[str, Stamp | OSError]]:
+        """Return the files' stems and stamps: names once, and a stat each, 3 µs a file instead of 20 with a Path."""
         try:
-            return [file for file in self._sessions.iterdir() if file.name.endswith(SESSION_SUFFIX)]
+            with os.scandir(self._sessions) as found:
+                files = {file.name: file for file in found}
         except FileNotFoundError:
             return []
         except OSError as error:
             raise StoreUnavailable(str(self._sessions), error.strerror or str(error)) from error
+        return [
+            (name.removesuffix(SESSION_SUFFIX), _stamp(file, files.get(f"{name}-wal")))
+            for name, file in files.items()
+            if name.endswith(SESSION_SUFFIX)
+        ]
 
-    def _entry(self, file: Path, known: Entry | None, summarize: Callable[[Path], Summary | None]) -> Entry:
-        stamp = _NO_STAMP
+    def _entry(self, stem: str, stamp: Stamp | OSError, known: Entry | None, opener: Summarizing) -> Entry:
+        if isinstance(stamp, OSError):  # deleted while it was listed
+            return Entry(_NO_STAMP, None)
+        if known is not None and known.stamp == stamp:
+            return known
+        known = known or self._moving.get(stem)
+        before = None if known is None else known.summary
+        file = self._sessions / f"{stem}{SESSION_SUFFIX}"
         try:
-            stamp = _stamp(file)
-            if known is not None and known.stamp == stamp:
-                return known
-            return Entry(stamp, summarize(file))
+            return Entry(stamp, opener.summarize(file, before))
         except StoreUnavailable as error:
             _log.debug("%s not listed now: %s", file, error)
-            return Entry(_NO_STAMP, None if known is None else known.summary)
+            return Entry(_NO_STAMP, before)
         except StoreDamaged as error:
             _log.warning("%s is left out of the list: %s", file, error.reason)
             return Entry(stamp, None)
-        except OSError:  # deleted while it was listed
+        except OSError:
             return Entry(_NO_STAMP, None)
+
+    def _settle(self, entries: dict[str, Entry], now: float, opener: Summarizing) -> None:
+        """Keep in mind what changes, and let go of what has not changed for a while."""
+        moving = {stem: entry for stem, entry in entries.items() if entry.written_at > now - SETTLED_S}
+        for stem, entry in self._moving.items():
+            if stem not in moving and entry.summary is not None:
+                opener.settle(entry.summary)
+        self._moving = moving
 
     def _load(self) -> dict[str, Entry]:
         if not self._file.exists():
@@ -144,18 +185,20 @@ class Index:
         return connection
 
 
-def _stamp(file: Path) -> Stamp:
-    """Return what changes with a session's file. Raises FileNotFoundError."""
-    database = file.stat()
+def _stamp(file: os.DirEntry[str], wal: os.DirEntry[str] | None) -> Stamp | OSError:
+    """Return what changes with a session's file; the error of one that is not there any more."""
     wal_changed, wal_size = 0, 0
-    with suppress(FileNotFoundError):
-        wal = Path(f"{file}-wal").stat()
-        if wal.st_size:  # an empty one is as good as none: any reader leaves one
-            wal_changed, wal_size = wal.st_mtime_ns, wal.st_size
+    try:
+        database = file.stat()
+        with suppress(FileNotFoundError):
+            log = None if wal is None else wal.stat()
+            if log is not None and log.st_size:  # an empty one is as good as none: any reader leaves one
+                wal_changed, wal_size = log.st_mtime_ns, log.st_size
+    except OSError as error:
+        return error
     return database.st_ino, database.st_mtime_ns, database.st_size, wal_changed, wal_size
 
 
 def _settled(entries: dict[str, Entry], now: float) -> dict[str, Entry]:
     """Leave out entries of files that were written a moment ago."""
-    latest = int((now - RACY_S) * 1e9)
-    return {stem: entry for stem, entry in entries.items() if max(entry.stamp[1], entry.stamp[3]) < latest}
+    return {stem: entry for stem, entry in entries.items() if entry.written_at < now - RACY_S}

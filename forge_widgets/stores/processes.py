@@ -9,6 +9,7 @@ import os
 import socket
 import time
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from forge_widgets.core.liveness import Heartbeat
@@ -20,12 +21,18 @@ in use, by another one."""
 
 def this_host() -> str:
     """Name the realm in which this process's number means something: host, boot and number space (containers)."""
-    parts = [socket.gethostname()]
+    return "/".join((socket.gethostname(), *_realm(os.getpid())))
+
+
+@lru_cache(maxsize=1)
+def _realm(pid: int) -> tuple[str, ...]:  # noqa: ARG001 - a fork may be born into another space of numbers
+    """Return boot and number space, which never change while a process lives: read once, 60 µs."""
+    parts = []
     with suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
     with suppress(OSError, AttributeError):
         parts.append(str(Path("/proc/self/ns/pid").readlink()))
-    return "/".join(parts)
+    return tuple(parts)
 
 
 def process_start(pid: int) -> int:
@@ -55,7 +62,8 @@ def process_alive(heartbeat: Heartbeat) -> bool | None:
 def _look_up(pid: int) -> tuple[str, int]:
     """Return a process's condition and when it began (Linux; elsewhere "" and 0)."""
     try:
-        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:  # noqa: PTH123 - 9 µs instead of 27, for each of a list
+            status = file.read(4_096).decode(errors="replace")
     except OSError:
         return "", 0
     fields = status.rpartition(")")[2].split()  # proc(5): "pid (name) state ...", and the 22nd is starttime

@@ -28,13 +28,13 @@ def age(folder: Path) -> None:
 def opened_by(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note which files a list opens from now on."""
     opened: list[str] = []
-    summarize = store._summarize
+    summarize = store.summarize
 
-    def note(path: Path) -> Summary | None:
-        opened.append(path.stem)
-        return summarize(path)
+    def note(file: Path, known: Summary | None) -> Summary | None:
+        opened.append(file.stem)
+        return summarize(file, known)
 
-    monkeypatch.setattr(store, "_summarize", note)
+    monkeypatch.setattr(store, "summarize", note)
     return opened
 
 
