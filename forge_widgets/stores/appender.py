@@ -22,7 +22,7 @@ from forge_widgets.stores.schema import transaction
 SNAPSHOT_EVERY = 64
 """Records between two snapshots in a file: what opening a session folds at most, give or take a batch."""
 
-SNAPSHOT_S = 0.25
+SNAPSHOT_S = 0.125
 """Seconds after which an append writes a snapshot all the same: what a list of running sessions folds at most."""
 
 MAX_KNOWN = 64

@@ -111,10 +111,21 @@ class Connections:
     def close(self) -> None:
         """Close all connections, waiting for calls that are under way."""
         with self._lock:
-            slots, self._slots = list(self._slots.values()), OrderedDict()
-        for slot in slots:
+            slots, self._slots = self._slots, OrderedDict()
+        for (_, role), slot in slots.items():
             with slot.lock:
+                if role == "write" and slot.file is not None:
+                    slot.file.leave_whole()
                 slot.close()
+
+    def let_go(self, session_id: str, role: Role) -> None:
+        """Close a connection that nobody uses now."""
+        with self._lock:
+            slot = self._slots.get((session_id, role))
+            if slot is None or slot.users:
+                return
+            del self._slots[session_id, role]
+        slot.close()
 
     def fork_locks(self) -> list[threading.Lock]:
         """Return the locks to hold during a fork."""

@@ -281,6 +281,12 @@ class SessionFile:
             raise StoreDamaged(str(self.path), "what names its session can't be read")
         return Summary(session_id, created or 0.0, updated, folded.state.attempt, folded.state)
 
+    def leave_whole(self) -> None:
+        """Bring what was written into the file itself, as far as readers let it: one that stays holds on to the log."""
+        if self._uses_wal and not self.is_moved():
+            with suppress(apsw.Error):
+                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+
     def close(self) -> None:
         """Close the connection."""
         with self._undisturbed():

@@ -309,7 +309,7 @@ class SqliteStore:
 
         One that was listed before and has changed since is kept open: 0.1 ms a list instead of 0.9.
         """
-        if known is not None:
+        if known is not None and stem_of(known.session_id) == file.stem:
             with self._reading(known.session_id) as opened:
                 summary = None if opened is None else opened.summary()
         else:
@@ -325,5 +325,4 @@ class SqliteStore:
 
     def settle(self, known: Summary) -> None:
         """Close a file that was kept open for lists."""
-        with self._connections.hold(known.session_id, "read") as slot:
-            slot.close()
+        self._connections.let_go(known.session_id, "read")
