@@ -13,6 +13,9 @@ from forge_widgets.core.state import State
 from forge_widgets.core.steps import StepBlock, decode_block, encode_block
 from forge_widgets.errors import InvalidInput
 
+COLUMNS = "offset, attempt, kind, producer, sequence, body"
+"""What :func:`decode_record` takes."""
+
 INSERT_RECORD = (
     "INSERT INTO records(offset, last, attempt, kind, producer, sequence, timestamp, received, body)"
     " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)"

@@ -26,18 +26,13 @@ from forge_widgets.errors import InvalidInput, StoreDamaged, StoreUnavailable
 from forge_widgets.stores import codec, schema
 from forge_widgets.stores.appender import Appender, Folded
 from forge_widgets.stores.base import Receipt, Snapshot, Summary
-from forge_widgets.stores.compaction import compact, forget_outlines
-from forge_widgets.stores.ledger import note_sequences
+from forge_widgets.stores.compaction import compact
 from forge_widgets.stores.schema import Beginning, transaction
+from forge_widgets.stores.trimming import drop, give_back
 from forge_widgets.stores.wal import WriteAheadLog
 
 CHECKED_WHOLE_BYTES = 4 * 1024 * 1024
 """Up to this size a file is checked page by page when it is opened first; of a larger one only header and tables are."""
-
-MIN_FREE_PAGES = 16
-"""Free pages below which a trimmed file is left at its size."""
-
-_COLUMNS = "offset, attempt, kind, producer, sequence, body"
 
 
 Undisturbed = Callable[[], AbstractContextManager[None]]
@@ -204,7 +199,8 @@ class SessionFile:
                 return None
             query = SeriesQuery(max_points=2 * MAX_BUCKETS)
             lines = CurveReader(self._connection, state.attempt, query).lines(floor, top)
-            rows = self._rows(f"SELECT {_COLUMNS} FROM records WHERE kind = 0 ORDER BY offset DESC LIMIT ?", MAX_EVENTS)  # noqa: S608 - constant
+            newest = f"SELECT {codec.COLUMNS} FROM records WHERE kind = 0 ORDER BY offset DESC LIMIT ?"  # noqa: S608 - constant
+            rows = self._rows(newest, MAX_EVENTS)
             tail = list(self._records_after(max(floor - 1, top - MAX_ROWS)))
             base = self._base(epoch, floor)
         events = [codec.decode_record(row) for row in reversed(rows)]
@@ -233,16 +229,16 @@ class SessionFile:
                 base = self._state_at(epoch, floor, upto)
             with transaction(self._connection, "IMMEDIATE"):
                 if self._position()[:2] == (epoch, floor):
-                    self._drop(upto, base)
+                    drop(self._connection, upto, base)
                     break
-        self._give_back()
+        give_back(self._connection)
         return upto + 1
 
     def compact(self, *, whole: bool) -> bool:
         """Compact the oldest range that is not; False where there is none. See compaction.compact."""
         done = compact(self._connection, whole=whole)
         if whole and not done:
-            self._give_back()
+            give_back(self._connection)
         return done
 
     @contextmanager
@@ -258,10 +254,10 @@ class SessionFile:
             epoch, floor, top = self._position()
             if (epoch, top) != (end.epoch, end.offset):
                 return False
-            self._drop(top, self._state_at(epoch, floor, top))
+            drop(self._connection, top, self._state_at(epoch, floor, top))
             self._execute("DELETE FROM producers")
             self._execute("DELETE FROM keys")
-        self._give_back()
+        give_back(self._connection)
         return True
 
     def version(self) -> tuple[str, int, int]:
@@ -361,33 +357,10 @@ class SessionFile:
         before = takewhile(lambda record: record.offset <= offset, self._records_after(folded.top))
         return fold_all(folded.state, (record.up_to(offset) for record in before))
 
-    def _drop(self, upto: int, base: State) -> None:
-        """Drop the records up to an offset, within the caller's transaction; a block that reaches beyond it is cut."""
-        for row in self._rows(f"SELECT {_COLUMNS} FROM records WHERE offset <= ?1 AND last > ?1", upto):  # noqa: S608 - constant
-            kept = codec.decode_record(row).after(upto)
-            moved = (kept.offset, kept.sequence, codec.encode_body(kept.body)[1], row[0])
-            self._execute("UPDATE records SET offset = ?, sequence = ?, body = ? WHERE offset = ?", *moved)
-        note_sequences(self._connection)
-        self._execute("DELETE FROM records WHERE offset <= ?", upto)
-        self._execute("DELETE FROM snapshot WHERE offset < ?", upto)
-        forget_outlines(self._connection, upto + 1)
-        self._execute("UPDATE meta SET floor = ?, base = ?", upto + 1, codec.encode_state(base))
-
-    def _give_back(self) -> None:
-        """Make the file smaller where a good part of it is free; left for the next time where somebody is in the way."""
-        free, pages = self._one("SELECT freelist_count, page_count FROM pragma_freelist_count, pragma_page_count")
-        if free < MIN_FREE_PAGES or free * 4 < pages:
-            return
-        with suppress(
-            apsw.Error
-        ):  # busy, or no room for the copy: what was dropped is dropped, free pages are used again
-            self._execute("VACUUM")
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-
     def _records(self, after: int) -> Iterator[Record]:
         """Yield records from the one that holds offset ``after + 1`` on."""
         rows = self._connection.execute(
-            f"SELECT {_COLUMNS} FROM records WHERE last > ?1 AND offset >= coalesce("  # noqa: S608 - constant columns
+            f"SELECT {codec.COLUMNS} FROM records WHERE last > ?1 AND offset >= coalesce("  # noqa: S608 - constant columns
             "(SELECT offset FROM records WHERE offset <= ?1 + 1 ORDER BY offset DESC LIMIT 1), 0) ORDER BY offset",
             (after,),
         )
