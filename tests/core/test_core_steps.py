@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from struct import pack
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from forge_widgets.core.columns import pack_column
 from forge_widgets.core.events import Event, Record
 from forge_widgets.core.steps import (
     MAX_BLOCK_ROWS,
+    QUICK_ROWS,
     Row,
     StepBlock,
     block_of,
@@ -111,9 +113,10 @@ def test_bytes_that_are_no_block_are_refused(encoded: bytes) -> None:
         decode_block(encoded)
 
 
-def test_columns_are_little_endian_on_a_machine_of_any_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("rows", [1, QUICK_ROWS, QUICK_ROWS + 1])
+def test_columns_are_little_endian_on_a_machine_of_any_kind(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     # The one thing of this module that this machine can't show by itself: what a big-endian one does.
-    block = block_of([(1.0, {"loss": 2.0})])
+    block = block_of((float(row), {"loss": row / 3}) for row in range(1, rows + 1))
     here = encode_block(block)
     monkeypatch.setattr("sys.byteorder", "big")
     assert encode_block(block) != here
@@ -143,6 +146,85 @@ def test_a_record_of_an_event_has_no_parts() -> None:
     record = Record(offset=3, attempt=1, producer="p", sequence=9, body=Event(event_type="alert", timestamp=1.0))
     assert record.after(2) is record
     assert record.up_to(3) is record
+
+
+def _tampered_quickly(**changes: object) -> bytes:
+    fields: dict[str, Any] = {
+        "format": 3,
+        "rows": 2,
+        "thinned": 0,
+        "names": ["loss"],
+        "masks": None,
+        "constant": b"\x00\x01",
+        "doubles": pack("<3d", 1.0, 2.0, 0.5),
+        **changes,
+    }
+    check = zlib.crc32(fields["doubles"], zlib.crc32(fields["constant"]))
+    return msgspec.msgpack.encode([*fields.values(), check])
+
+
+def test_of_a_small_block_a_column_that_is_constant_stands_once() -> None:
+    block = block_of([(1.0, {"loss": 0.5}), (2.0, {"loss": 0.5})])
+    assert encode_block(block) == _tampered_quickly()
+    assert decode_block(_tampered_quickly()) == block
+
+
+@pytest.mark.parametrize("value", [0.0, -0.0, math.nan, math.inf])
+def test_a_constant_comes_back_with_its_bits(value: float) -> None:
+    block = decode_block(encode_block(block_of([(1.0, {"loss": value})] * 3)))
+    assert pack("3d", *block.columns["loss"].values) == pack("d", value) * 3
+
+
+def test_two_zeros_are_no_constant() -> None:
+    rows: list[Row] = [(1.0, {"loss": 0.0}), (2.0, {"loss": -0.0}), (3.0, {"loss": 0.0})]
+    block = decode_block(encode_block(block_of(rows)))
+    assert [math.copysign(1, value) for value in block.columns["loss"].values] == [1, -1, 1]
+
+
+def test_of_a_small_block_no_byte_of_a_column_may_change() -> None:
+    whole = _tampered_quickly()
+    for constant, doubles in ((b"\x01\x00", 0.5), (b"\x00\x01", 0.75)):
+        changed = whole.replace(b"\x00\x01", constant).replace(pack("<d", 0.5), pack("<d", doubles))
+        assert changed != whole
+        with pytest.raises(InvalidInput, match="checksum"):
+            decode_block(changed)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rows": 0},
+        {"rows": 3},
+        {"rows": QUICK_ROWS + 1},
+        {"names": []},
+        {"names": ["loss", "more"]},
+        {"masks": []},
+        {"masks": [b"\x01"]},
+        {"masks": [b"\x00\x00"]},
+        {"masks": [b"\x00\x02"]},
+        {"masks": [None, None]},
+        {"constant": b"\x00"},
+        {"constant": b"\x00\x00"},
+        {"constant": b"\x01\x01"},
+        {"doubles": pack("<2d", 1.0, 2.0)},
+        {"doubles": b"odd"},
+    ],
+)
+def test_bytes_that_are_no_small_block_are_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(InvalidInput, match="no step block"):
+        decode_block(_tampered_quickly(**changes))
+
+
+def test_a_metric_that_not_every_row_has_keeps_its_mask() -> None:
+    rows: list[Row] = [(1.0, {"loss": 1.0}), (2.0, {}), (3.0, {"loss": 1.0})]
+    assert list(decode_block(encode_block(block_of(rows))).rows()) == rows
+
+
+def test_a_large_block_is_deflated() -> None:
+    rows: list[Row] = [(float(row), {"loss": row % 7 / 3}) for row in range(QUICK_ROWS + 1)]
+    encoded = encode_block(block_of(rows))
+    assert len(encoded) < 8 * len(rows)
+    assert list(decode_block(encoded).rows()) == rows
 
 
 def _tampered_compact(**changes: object) -> bytes:

@@ -60,6 +60,67 @@ def test_a_list_opens_only_files_that_have_changed(
     fresh.close()
 
 
+def open_for_reading(store: SqliteStore) -> list[str]:
+    return [session for (session, role), slot in store._connections._slots.items() if role == "read" and slot.file]
+
+
+def test_a_session_that_changes_from_list_to_list_is_kept_open_until_it_has_settled(
+    sqlite: SqliteStore, folder: Path
+) -> None:
+    lister = SqliteStore(folder)
+    for number in range(3):
+        for session in ("moving", "Hashed", "settled"):
+            if number == 0 or session != "settled":
+                sqlite.append(session, batch("p", number + 1, steps(number, 1)))
+        assert {summary.session_id: summary.state.rows for summary in lister.summaries()} == {
+            "moving": number + 1,
+            "Hashed": number + 1,
+            "settled": 1,
+        }
+    assert set(open_for_reading(lister)) >= {"moving", "Hashed"}
+    age(folder)
+    listed = lister.summaries()
+    assert open_for_reading(lister) == []
+    assert lister.summaries() == listed
+    sqlite.append("moving", batch("p", 4, steps(3, 1)))
+    assert lister.summaries()[0].state.rows == 4
+    lister.close()
+
+
+def test_a_session_that_somebody_reads_is_not_closed_by_a_list(sqlite: SqliteStore, folder: Path) -> None:
+    for number in range(2):
+        sqlite.append("s", batch("p", number + 1, steps(number, 1)))
+        sqlite.summaries()
+    with sqlite._reading("s") as file:
+        sqlite._connections.let_go("s", "read")
+        assert file is not None
+        assert file.version()[2] == 2
+
+
+def test_a_copy_under_any_name_is_listed_as_it_changes(sqlite: SqliteStore, folder: Path) -> None:
+    sqlite.append("s", batch("p", 1, steps(0, 1)))
+    sqlite.close()
+    copies = [folder / "sessions" / f"{name}.sqlite" for name in ("copy", "my copy", "Copy")]
+    for turn in range(3):
+        for copy in copies:
+            copy.write_bytes((folder / "sessions" / "s.sqlite").read_bytes())
+        assert {(listed.session_id, listed.state.rows) for listed in sqlite.summaries()} == {
+            (name, turn + 1) for name in ("s", "copy", "my copy", "Copy")
+        }
+        sqlite.append("s", batch("p", turn + 2, steps(turn + 1, 1)))
+        sqlite.close()
+
+
+def test_a_session_that_is_deleted_and_begun_again_is_listed_as_it_is(sqlite: SqliteStore, folder: Path) -> None:
+    lister = SqliteStore(folder)
+    for turn in range(3):
+        sqlite.append("s", batch(f"p{turn}", 1, steps(0, turn + 1)))
+        assert [summary.state.rows for summary in lister.summaries()] == [turn + 1]
+        assert sqlite.delete("s")
+        assert lister.summaries() == []
+    lister.close()
+
+
 def test_a_change_that_a_stat_does_not_show_is_listed(
     sqlite: SqliteStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +207,23 @@ def test_a_session_whose_name_begins_anothers_has_its_own_heartbeats(sqlite: Sql
     assert [heartbeat.producer for heartbeat in sqlite.heartbeats("a")] == ["b.c"]
     assert sqlite.delete("a") is False
     assert [heartbeat.producer for heartbeat in sqlite.heartbeats("a.b")] == ["c"]
+
+
+def test_a_heartbeat_that_comes_or_goes_is_noticed_however_quiet_the_folder_was(
+    sqlite: SqliteStore, folder: Path
+) -> None:
+    sqlite.beat("s", Heartbeat(producer="p"))
+    other, sessions = SqliteStore(folder), folder / "sessions"
+    for coming in ("q", "r"):
+        found = sessions.stat()
+        os.utime(sessions, ns=(found.st_atime_ns, found.st_mtime_ns - 60_000_000_000))
+        before = [heartbeat.producer for heartbeat in other.heartbeats("s")]
+        assert [heartbeat.producer for heartbeat in other.heartbeats("s")] == before
+        sqlite.beat("s", Heartbeat(producer=coming))
+        assert sorted(heartbeat.producer for heartbeat in other.heartbeats("s")) == sorted([*before, coming])
+    sqlite.delete("s")
+    assert other.heartbeats("s") == []
+    other.close()
 
 
 def test_heartbeats_long_gone_are_removed_when_a_new_producer_comes(sqlite: SqliteStore) -> None:
