@@ -8,6 +8,7 @@ from forge_widgets.core.state import State
 from forge_widgets.stores.base import Store
 from forge_widgets.stores.lookout import Lookout
 from forge_widgets.stores.memory import MemoryStore
+from forge_widgets.stores.missed import FRESH_S, summaries_now
 
 NOW = 1_000.0
 TRAINING = Producer(id="p", pid=1)
@@ -58,3 +59,11 @@ def test_a_training_that_ends_just_after_the_log_was_read_is_not_lost() -> None:
     store.beat("s", Heartbeat(producer="p", attempt=1, pid=1, beat=NOW + 1, durable=2, closed=True))
     lookout(store, alive=False).listen("s", before)
     assert events(store) == ["training_started", "phase_completed"]
+
+
+def test_who_has_just_recorded_something_is_there_in_a_list_whatever_is_heard() -> None:
+    store, _ = started()
+    store.beat("s", Heartbeat(producer="p", attempt=1, pid=0, beat=NOW - 60, durable=1))
+    assert [summary.state.lost for summary in summaries_now(store, NOW + FRESH_S / 2)] == [False]
+    assert [summary.state.lost for summary in summaries_now(store, NOW + FRESH_S)] == [True]
+    assert [summary.state.lost for summary in summaries_now(store, NOW - 1)] == [False]
