@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 from forge_widgets.core.events import EventType, Producer, Status
+from forge_widgets.training.packed import Shapes
 
 CAPACITY = 65_536
 
 
-RawRow: TypeAlias = tuple[float, Any, Any, Any, Any, Any, dict[str, Any]]
-"""One step as the loop gave it, None where it gave nothing: moment of the monotonic clock, step, loss, model (from 1),
-total steps, total models, other metrics. A bare tuple: making one costs a sixth of a named one, and this is the loop's thread."""
+class RawRow(NamedTuple):
+    """One step that could not be packed: a tensor is to be read yet. LEFT_OUT stands where the loop gave nothing."""
+
+    moment: float
+    names: tuple[str, ...]
+    values: tuple[Any, ...]
 
 
 class RawEvent(NamedTuple):
@@ -51,54 +55,108 @@ class Dropped(NamedTuple):
     rows: int
 
 
-Item: TypeAlias = RawRow | RawEvent | Dropped | Barrier | Successor
+Row: TypeAlias = bytes | RawRow
+"""One step: packed (see packed), or as it is where a tensor in it is still to be read."""
+
+Item: TypeAlias = Row | RawEvent | Dropped | Barrier | Successor
 
 
 class Buffer:
-    """The bounded ring."""
+    """The bounded ring.
+
+    A loop in a hurry appends a packed row to ``items`` itself while they are fewer than ``room``, and calls ``wake`` then
+    where ``idle`` is set: two looks instead of a call, which would cost as much as all the rest.
+    """
+
+    __slots__ = (
+        "_capacity",
+        "_dropped",
+        "_left",
+        "_lock",
+        "_most",
+        "_overflow",
+        "idle",
+        "items",
+        "room",
+        "shapes",
+        "wake",
+    )
 
     def __init__(self, capacity: int = CAPACITY) -> None:
-        self._items: deque[Item] = deque()
-        self._most = self._capacity = capacity
+        self.items: deque[Item] = deque()
+        # Below how many items anybody may append a row; 0 while that takes a closer look.
+        self.room = self._most = self._capacity = capacity
+        # True while the publisher waits for the first item after a quiet while, and once it has ended.
+        self.idle = False
+        # Wakes the publisher.
+        self.wake: Callable[[], None] = _nobody
+        self.shapes = Shapes()
         # Guards the overflow only: a loop that finds room never takes it.
         self._lock = threading.Lock()
         # The newest row that found the ring full, and how many rows it has displaced.
-        self._overflow: RawRow | None = None
+        self._overflow: Row | None = None
         self._dropped = 0
+        # True once its run goes on with another.
+        self._left = False
 
     def __len__(self) -> int:
-        return len(self._items) + (self._overflow is not None)
+        return len(self.items) + (self._overflow is not None)
 
-    def add_row(self, row: RawRow) -> None:
+    def add_row(self, row: Row) -> None:
         """Append a row, or keep it as the newest of a full ring."""
-        if self._overflow is None and len(self._items) < self._capacity:
-            self._items.append(row)
-            return
-        with self._lock:
-            self._dropped += self._overflow is not None
-            self._overflow = row
+        if self._overflow is None and len(self.items) < self._capacity:
+            self.items.append(row)
+        else:
+            self._keep_newest(row)
+        if self.idle:
+            self.wake()
 
     def add(self, item: RawEvent | Barrier | Successor) -> None:
         """Append an event, a barrier or a successor, whatever the ring holds, behind the newest row."""
         self._take_overflow()
-        self._items.append(item)
+        self.items.append(item)
+        if self.idle:
+            self.wake()
 
     def narrow(self, capacity: int) -> None:
         """Let fewer rows wait from now on; what waits already stays."""
-        self._capacity = min(self._capacity, capacity)
+        self._hold(min(self._capacity, capacity))
 
     def widen(self) -> None:
         """Let twice as many rows wait, up to what it was made for."""
-        self._capacity = min(self._capacity * 2, self._most)
+        if self._capacity < self._most:
+            self._hold(min(self._capacity * 2, self._most))
+
+    def leave(self, *, forked: bool = False) -> None:
+        """Let nobody append past ``add_row`` any more: the run goes on with another ring.
+
+        ``forked``: this is a copy in the child of a fork; whoever held the lock is not here.
+        """
+        if forked:
+            self._lock = threading.Lock()
+        with self._lock:
+            self._left = True
+            self.room = 0
 
     def drain(self, limit: int) -> Iterator[Item]:
         """Yield and remove at most ``limit`` items, oldest first."""
         for _ in range(limit):
-            if not self._items:
+            if not self.items:
                 self._take_overflow()
-            if not self._items:
+            if not self.items:
                 return
-            yield self._items.popleft()
+            yield self.items.popleft()
+
+    def _hold(self, capacity: int) -> None:
+        with self._lock:
+            self._capacity = capacity
+            self._open()
+
+    def _keep_newest(self, row: Row) -> None:
+        with self._lock:
+            self._dropped += self._overflow is not None
+            self._overflow = row
+            self._open()
 
     def _take_overflow(self) -> None:
         if self._overflow is None:
@@ -107,6 +165,15 @@ class Buffer:
             row, self._overflow = self._overflow, None
             dropped, self._dropped = self._dropped, 0
             if dropped:
-                self._items.append(Dropped(dropped))
+                self.items.append(Dropped(dropped))
             if row is not None:
-                self._items.append(row)
+                self.items.append(row)
+            self._open()
+
+    def _open(self) -> None:
+        """Say how far anybody may append; the caller holds the lock."""
+        self.room = 0 if self._left or self._overflow is not None else self._capacity
+
+
+def _nobody() -> None:
+    """Stand in for a publisher until there is one."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import functools
 import logging
+import struct
 from collections.abc import Callable
+from time import monotonic
 from typing import Any, TypeVar, cast
 
 from forge_widgets.core.state import COMPLETING
+from forge_widgets.training.buffer import Buffer
+from forge_widgets.training.packed import LEFT_OUT, pack_from_zero
 from forge_widgets.training.run import Run, StoreLike, describe
 
 logger = logging.getLogger("forge_widgets")
@@ -42,6 +46,8 @@ class ProgressHooks:
         self.session_id = session_id
         self._starts_itself = starts_itself
         self._run = Run(session_id, store=store, resume=resume)
+        # What steps are appended to: the run's, once this has recorded something; none is appended to this one.
+        self._buffer = Buffer(0)
         # True once this producer has recorded something: the next start is a new attempt, by a new producer.
         self._used = False
         # True once an error or a phase that completes the session was recorded, until the next start.
@@ -77,27 +83,61 @@ class ProgressHooks:
     def emit_step_update(
         self,
         step: int | None = None,
-        loss: Any = None,
-        model_idx: int | None = None,
-        total_steps: int | None = None,
-        total_models: int | None = None,
+        loss: Any = LEFT_OUT,
+        model_idx: int | None = LEFT_OUT,
+        total_steps: int | None = LEFT_OUT,
+        total_models: int | None = LEFT_OUT,
+        accuracy: Any = LEFT_OUT,
+        learning_rate: Any = LEFT_OUT,
+        grad_norm: Any = LEFT_OUT,
         **metrics: Any,
     ) -> None:
-        """Record one step.
+        """Record one step. What is left out or None stays as it was.
 
         Args:
             step: its number within the model, from 0 or 1.
-            loss: a number, an array scalar or a tensor of one element: copied now, read later.
-            model_idx: which model, from 0; None leaves it as it was.
-            total_steps: steps of each model; None leaves it as it was.
-            total_models: how many models; None leaves it as it was.
-            metrics: the contract's metrics, in camelCase or snake_case, and any of your own.
+            loss: a number, an array scalar or a tensor of one element, copied now and read later; so are the others.
+            model_idx: which model, from 0.
+            total_steps: steps of each model.
+            total_models: how many models.
+            accuracy: as a share, or in per cent.
+            learning_rate: as it is in this step.
+            grad_norm: the norm of the gradients.
+            metrics: the contract's others, in camelCase or snake_case, and any of your own.
         """
+        buffer = self._buffer
+        try:
+            # What most loops log costs 0.38 µs; a dict of names, as in what follows, makes it 0.9. A call to
+            # somewhere else would be a fifth of it.
+            if (
+                not metrics
+                and type(loss) is float
+                and type(accuracy) is float
+                and type(learning_rate) is float
+                and type(grad_norm) is float
+                and type(step) is int
+                and (model_idx is LEFT_OUT or type(model_idx) is int)
+                and (total_steps is LEFT_OUT or type(total_steps) is int)
+                and (total_models is LEFT_OUT or type(total_models) is int)
+                and len(buffer.items) < buffer.room
+            ):
+                # fmt: off
+                buffer.items.append(pack_from_zero(
+                    0.0, monotonic(), step, loss, model_idx, total_steps, total_models, accuracy, learning_rate, grad_norm
+                ))
+                # fmt: on
+                if buffer.idle:
+                    buffer.wake()
+                return
+        except struct.error:
+            pass  # a number that no double holds
         try:
             if not self._used:
                 self._begin()
-            model = None if model_idx is None else _from_one(model_idx)
-            self._run.add_row(step, loss, model, total_steps, total_models, metrics)
+            model = model_idx + 1 if type(model_idx) is int else _from_one(model_idx)
+            self._buffer = self._run.add_row(
+                step, loss, model, total_steps, total_models, accuracy, learning_rate, grad_norm, metrics
+            )
         except Exception:  # as in _never_raises, without the cost of a second call in the loop
             logger.warning("%s: emit_step_update is not recorded", self.session_id, exc_info=True)
 
@@ -147,6 +187,8 @@ class ProgressHooks:
 
 def _from_one(model_idx: Any) -> Any:
     """Count a model from 1; what can't be counted is left as it is, for the run to refuse."""
+    if model_idx is LEFT_OUT or model_idx is None:
+        return model_idx
     try:
         return model_idx + 1
     except Exception:  # noqa: BLE001  # a user's object may raise anything; the rest of the step must be recorded

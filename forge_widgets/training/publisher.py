@@ -62,7 +62,7 @@ class Publisher:
         self._buffer = buffer
         self._clock = ProducerClock()
         self._refusals = refusals
-        self._rows = RowBuilder(self._clock, refusals)
+        self._rows = RowBuilder(self._clock, refusals, buffer.shapes)
         # Opened on first use.
         self._store: Store | None = None
         # Bodies that wait for the store, the sequence number of the first, and who waits for them.
@@ -82,9 +82,7 @@ class Publisher:
         self._pulse = Pulse(session_id)
         # Seconds between flushes: what suits the store.
         self._flush_interval_s = FLUSH_INTERVAL_S
-        # True while the thread waits for the first item after a quiet while, and once it has ended: whoever appends
-        # then calls wake.
-        self.idle = False
+        buffer.wake = self.wake
         self._wake = threading.Event()
         # When to give up saving, once closing; None before.
         self._closing_by: float | None = None
@@ -189,7 +187,7 @@ class Publisher:
         self._beat(closed=True)
         self.producer, self._successor = self._successor, None
         self._sequence, self._attempt = 1, 0
-        self._rows = RowBuilder(self._clock, self._refusals)
+        self._rows = RowBuilder(self._clock, self._refusals, self._buffer.shapes)
 
     def _build(self, items: list[Item]) -> list[Body]:
         try:
@@ -330,7 +328,7 @@ class Publisher:
             # Counted and said: what comes from now on is late.
             self._pending = []
             self._clear_buffer()
-        self._ended = self.idle = True
+        self._ended = self._buffer.idle = True
         atexit.unregister(self.close)
         self._refuse_late()
 
@@ -353,8 +351,8 @@ class Publisher:
 
     def _rest(self) -> None:
         """Wait for the next item, or for the next heartbeat."""
-        self.idle = True
+        self._buffer.idle = True
         if not len(self._buffer) and self._closing_by is None:
             self._wake.wait(BEAT_INTERVAL_S)
-        self.idle = False
+        self._buffer.idle = False
         self._wake.clear()

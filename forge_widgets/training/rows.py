@@ -6,20 +6,25 @@ Runs on the publisher's thread. What can't be used is reported once by name, cou
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from typing import Any
+from array import array
+from collections.abc import Iterable, Sequence
+from itertools import groupby, repeat
+from operator import mul
+from typing import Any, cast
 
 from forge_widgets.core.events import Body, Event
-from forge_widgets.core.metrics import DEFAULTS, complete, wire_name
-from forge_widgets.core.steps import Row, block_of
+from forge_widgets.core.metrics import DEFAULTS, complete, grok_progress, perplexity, wire_name
+from forge_widgets.core.steps import Column, Row, StepBlock, block_of
 from forge_widgets.errors import InvalidInput
-from forge_widgets.training.buffer import Barrier, Dropped, Item, RawEvent, RawRow, Successor
+from forge_widgets.training.buffer import Dropped, Item, RawEvent, RawRow
 from forge_widgets.training.clock import ProducerClock
+from forge_widgets.training.packed import LEFT_OUT, Shapes, columns_of, shape_bytes, unpacked
 from forge_widgets.training.values import NotANumber, number
 
 logger = logging.getLogger("forge_widgets")
 
-MAX_BLOCK_ROWS = 8_192
+_DERIVED = ("perplexity", "grokProgress", "totalSteps")
+"""What the contract derives, and from what: where only some rows of a batch have it, each row is completed by itself."""
 
 
 class Refusals:
@@ -58,9 +63,11 @@ class Refusals:
 class RowBuilder:
     """Builds the bodies of a batch from drained items; keeps the totals in force for what is derived from them."""
 
-    def __init__(self, clock: ProducerClock, refusals: Refusals) -> None:
+    def __init__(self, clock: ProducerClock, refusals: Refusals, shapes: Shapes) -> None:
         self._clock = clock
         self._refusals = refusals
+        # How packed rows lie.
+        self._shapes = shapes
         # The total in force: the newest that was given, or that of the attempt that is joined.
         self.total_steps = DEFAULTS["totalSteps"]
         # Rows dropped at the ring since the last block.
@@ -69,54 +76,82 @@ class RowBuilder:
     def build(self, items: Iterable[Item]) -> list[Body]:
         """Return bodies in order: runs of rows as blocks, events between them."""
         bodies: list[Body] = []
-        rows: list[Row] = []
-        for item in items:
-            if isinstance(item, Dropped):
-                self._close_block(bodies, rows)
-                self._thinned += item.rows
-            elif isinstance(item, RawEvent):
-                self._close_block(bodies, rows)
-                bodies.append(self._event(item))
-            elif not isinstance(item, (Barrier, Successor)):
-                rows.append(self._row(item))
-                if len(rows) >= MAX_BLOCK_ROWS:
-                    self._close_block(bodies, rows)
-        self._close_block(bodies, rows)
+        blocks: list[StepBlock] = []
+        for kind, group in groupby(items, type):
+            if kind is bytes:
+                blocks += self._packed(cast("Iterable[bytes]", group))
+            elif kind is RawRow:
+                blocks.append(block_of(map(self._loose, cast("Iterable[RawRow]", group))))
+            else:
+                self._others(group, bodies, blocks)
+        self._close_block(bodies, blocks)
         return bodies
 
-    def _close_block(self, bodies: list[Body], rows: list[Row]) -> None:
-        if rows:
-            bodies.append(block_of(rows, self._thinned))
-            rows.clear()
+    def _others(self, items: Iterable[Item], bodies: list[Body], blocks: list[StepBlock]) -> None:
+        for item in items:
+            if isinstance(item, Dropped):
+                self._close_block(bodies, blocks)
+                self._thinned += item.rows
+            elif isinstance(item, RawEvent):
+                self._close_block(bodies, blocks)
+                bodies.append(self._event(item))
+
+    def _close_block(self, bodies: list[Body], blocks: list[StepBlock]) -> None:
+        if blocks:
+            bodies.append(joined(blocks, self._thinned))
+            blocks.clear()
             self._thinned = 0
 
-    def _row(self, item: RawRow) -> Row:
-        moment, step, loss, model, total_steps, total_models, others = item
-        given = {
-            "currentStep": step,
-            "loss": loss,
-            "currentModel": model,
-            "totalSteps": total_steps,
-            "totalModels": total_models,
-            **others,
-        }
-        return self._clock.stamp(moment), self._metrics(given)
+    def _packed(self, rows: Iterable[bytes]) -> list[StepBlock]:
+        """Build a block of each run of rows of one shape."""
+        return [self._block(list(alike)) for _, alike in groupby(rows, shape_bytes)]
+
+    def _block(self, rows: list[bytes]) -> StepBlock:
+        """Build a block of rows of one shape, column by column."""
+        shape = self._shapes.at(rows[0])
+        moments, given = columns_of(shape, rows)
+        try:
+            columns = {wire_name(name): column for name, column in given}
+        except InvalidInput:
+            columns = {}
+        if len(columns) < len(given) or any(name in columns and columns[name].present for name in _DERIVED):
+            # A name twice, a name that can't be used, or rows of which only some have what others are derived from.
+            return block_of([self._loose(RawRow(*unpacked(shape, row))) for row in rows])
+        self._complete(columns)
+        return StepBlock(self._clock.stamps(moments), columns)
+
+    def _complete(self, columns: dict[str, Column]) -> None:
+        """Add what the contract derives, as core.metrics.complete does for one row."""
+        losses, steps, totals = (columns.get(name) for name in ("loss", "currentStep", "totalSteps"))
+        if losses is not None and "perplexity" not in columns:
+            derived = map(perplexity, losses.values)
+            zeroed = derived if losses.present is None else map(mul, derived, losses.present)
+            columns["perplexity"] = Column(array("d", zeroed), losses.present)
+        if steps is not None and "grokProgress" not in columns:
+            of = repeat(self.total_steps) if totals is None else totals.values
+            columns["grokProgress"] = Column(array("d", map(grok_progress, steps.values, of)), steps.present)
+        if totals is not None:
+            self.total_steps = totals.values[-1]
+
+    def _loose(self, row: RawRow) -> Row:
+        """Build one row that is not packed."""
+        return self._clock.stamp(row.moment), self._metrics(zip(row.names, row.values, strict=True))
 
     def _event(self, item: RawEvent) -> Event:
         return Event(
             event_type=item.event_type,
             timestamp=self._clock.stamp(item.moment),
-            metrics=self._metrics(item.metrics),
+            metrics=self._metrics(item.metrics.items()),
             status=item.status,
             message=item.message,
             name=item.name,
             error=item.error,
         )
 
-    def _metrics(self, given: dict[str, Any]) -> dict[str, float]:
+    def _metrics(self, given: Iterable[tuple[str, Any]]) -> dict[str, float]:
         metrics: dict[str, float] = {}
-        for name, value in given.items():
-            if value is None:
+        for name, value in given:
+            if value is LEFT_OUT:
                 continue
             try:
                 metrics[wire_name(name)] = number(value)
@@ -124,3 +159,24 @@ class RowBuilder:
                 self._refusals.add(name, error)
         self.total_steps = metrics.get("totalSteps", self.total_steps)
         return complete(metrics, self.total_steps)
+
+
+def joined(blocks: Sequence[StepBlock], thinned: int) -> StepBlock:
+    """Return one block of the rows of several, in order; ``thinned`` rows were dropped before it."""
+    if len(blocks) == 1:
+        return StepBlock(blocks[0].timestamps, blocks[0].columns, thinned)
+    timestamps = array("d")
+    for block in blocks:
+        timestamps.extend(block.timestamps)
+    names = dict.fromkeys(name for block in blocks for name in block.columns)
+    return StepBlock(timestamps, {name: _joined_column(blocks, name) for name in names}, thinned)
+
+
+def _joined_column(blocks: Sequence[StepBlock], name: str) -> Column:
+    values, present = array("d"), bytearray()
+    for block in blocks:
+        column = block.columns.get(name)
+        rows = len(block)
+        values.extend(array("d", bytes(8 * rows)) if column is None else column.values)
+        present += bytes(rows) if column is None else column.present or b"\x01" * rows
+    return Column(values, bytes(present) if 0 in present else None)

@@ -16,9 +16,9 @@ class NotANumber(ValueError):
 
 
 def capture(value: Any) -> Any:
-    """Take a metric's value as it is now, without waiting for a device. Raises NotANumber."""
+    """Take a metric's value as it is now, without waiting for a device: a float, or a tensor to read. Raises NotANumber."""
     kind = type(value)
-    if kind is float or kind is int:
+    if kind is float:
         return value
     if isinstance(value, float):
         # NumPy's float64 is one: a loop's commonest scalar, without the questions below.
