@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 from forge_widgets.core.events import EventType, Producer, Status
 from forge_widgets.training.packed import Shapes
 
-CAPACITY = 65_536
+CAPACITY = 32_768
+"""Rows of a ring: five minutes of 100 steps a second, in 4.5 MB where they have the common metrics only."""
 
 
 class RawRow(NamedTuple):
@@ -138,14 +139,16 @@ class Buffer:
             self._left = True
             self.room = 0
 
-    def drain(self, limit: int) -> Iterator[Item]:
-        """Yield and remove at most ``limit`` items, oldest first."""
-        for _ in range(limit):
-            if not self.items:
-                self._take_overflow()
-            if not self.items:
-                return
-            yield self.items.popleft()
+    def drain(self, limit: int) -> list[Item]:
+        """Remove and return at most ``limit`` items, oldest first. Only one thread may call this."""
+        if len(self.items) < limit:
+            self._take_overflow()
+        take = self.items.popleft
+        return [take() for _ in range(min(limit, len(self.items)))]
+
+    def give_back(self, items: list[Item]) -> None:
+        """Put back what was drained last."""
+        self.items.extendleft(reversed(items))
 
     def _hold(self, capacity: int) -> None:
         with self._lock:

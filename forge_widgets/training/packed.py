@@ -78,8 +78,9 @@ class Shapes:
         """Note that a step of this shape whose values are of the same types as these can be packed as it is, if it can."""
         if len(self.known) < MAX_SHAPES and all(isinstance(value, Real) for value in values):
             self.plain.update(map(type, values))
-            kinds, others = map(type, values[: len(COMMON)]), shape.names[len(COMMON) :]
-            self.known[(*kinds, others)] = shape
+            common = len(COMMON)
+            kinds = (*map(type, values[:common]), shape.names[common:])
+            self.known[kinds] = shape
 
     def at(self, row: bytes) -> Shape:
         """Return the shape of a packed step, or of its first bytes."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 import logging
 from array import array
 from collections.abc import Iterable, Sequence
-from itertools import groupby, repeat
+from itertools import groupby
 from operator import mul
 from typing import Any, cast
 
 from forge_widgets.core.events import Body, Event
-from forge_widgets.core.metrics import DEFAULTS, complete, grok_progress, perplexity, wire_name
+from forge_widgets.core.metrics import DEFAULTS, complete, grok_progress, grok_progresses, perplexities, wire_name
 from forge_widgets.core.steps import Column, Row, StepBlock, block_of
 from forge_widgets.errors import InvalidInput
 from forge_widgets.training.buffer import Dropped, Item, RawEvent, RawRow
@@ -124,12 +124,16 @@ class RowBuilder:
         """Add what the contract derives, as core.metrics.complete does for one row."""
         losses, steps, totals = (columns.get(name) for name in ("loss", "currentStep", "totalSteps"))
         if losses is not None and "perplexity" not in columns:
-            derived = map(perplexity, losses.values)
-            zeroed = derived if losses.present is None else map(mul, derived, losses.present)
-            columns["perplexity"] = Column(array("d", zeroed), losses.present)
+            derived = perplexities(losses.values)
+            if losses.present is not None:
+                derived = array("d", map(mul, derived, losses.present))
+            columns["perplexity"] = Column(derived, losses.present)
         if steps is not None and "grokProgress" not in columns:
-            of = repeat(self.total_steps) if totals is None else totals.values
-            columns["grokProgress"] = Column(array("d", map(grok_progress, steps.values, of)), steps.present)
+            if totals is None:
+                derived = grok_progresses(steps.values, self.total_steps)
+            else:
+                derived = array("d", map(grok_progress, steps.values, totals.values))
+            columns["grokProgress"] = Column(derived, steps.present)
         if totals is not None:
             self.total_steps = totals.values[-1]
 

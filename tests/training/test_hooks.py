@@ -271,7 +271,7 @@ def test_a_fault_inside_an_emit_is_logged_and_kept_from_training(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     class BrokenRun(Run):
-        def add_row(self, *args: Any, **kwargs: Any) -> None:
+        def add_row(self, *args: Any, **kwargs: Any) -> Any:
             raise RuntimeError("boom")
 
     hooks = create_progress_hooks("s", store=folder)
