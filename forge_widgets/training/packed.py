@@ -23,7 +23,7 @@ LEFT_OUT: Any = struct.unpack("<d", b"forge!\xf8\x7f")[0]
 COMMON = ("currentStep", "loss", "currentModel", "totalSteps", "totalModels", "accuracy", "learning_rate", "grad_norm")
 """The metrics that every packed step has room for, in order: what most loops log."""
 
-MAX_SHAPES = 1_000
+MAX_SHAPES = 256
 """Shapes that one ring knows; steps of further ones are kept as they are given."""
 
 _HEAD = 2  # the shape's number and the moment

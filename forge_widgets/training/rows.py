@@ -23,6 +23,9 @@ from forge_widgets.training.values import NotANumber, number
 
 logger = logging.getLogger("forge_widgets")
 
+_LEAST_RUN = 4
+"""Rows of one shape in a row, on average, from which on columns are cheaper to build than rows."""
+
 _DERIVED = ("perplexity", "grokProgress", "totalSteps")
 """What the contract derives, and from what: where only some rows of a batch have it, each row is completed by itself."""
 
@@ -103,20 +106,25 @@ class RowBuilder:
             self._thinned = 0
 
     def _packed(self, rows: Iterable[bytes]) -> list[StepBlock]:
-        """Build a block of each run of rows of one shape."""
-        return [self._block(list(alike)) for _, alike in groupby(rows, shape_bytes)]
+        """Build a block of each run of rows of one shape; where shapes take turns, one of all, row by row."""
+        runs = [list(alike) for _, alike in groupby(rows, shape_bytes)]
+        if len(runs) > 1 and sum(map(len, runs)) < _LEAST_RUN * len(runs):
+            return [self._row_by_row(row for run in runs for row in run)]
+        return [self._block(run) for run in runs]
+
+    def _row_by_row(self, rows: Iterable[bytes]) -> StepBlock:
+        return block_of(self._loose(RawRow(*unpacked(self._shapes.at(row), row))) for row in rows)
 
     def _block(self, rows: list[bytes]) -> StepBlock:
         """Build a block of rows of one shape, column by column."""
-        shape = self._shapes.at(rows[0])
-        moments, given = columns_of(shape, rows)
+        moments, given = columns_of(self._shapes.at(rows[0]), rows)
         try:
             columns = {wire_name(name): column for name, column in given}
         except InvalidInput:
             columns = {}
         if len(columns) < len(given) or any(name in columns and columns[name].present for name in _DERIVED):
             # A name twice, a name that can't be used, or rows of which only some have what others are derived from.
-            return block_of([self._loose(RawRow(*unpacked(shape, row))) for row in rows])
+            return self._row_by_row(rows)
         self._complete(columns)
         return StepBlock(self._clock.stamps(moments), columns)
 

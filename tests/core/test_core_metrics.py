@@ -105,3 +105,27 @@ def test_curves_leave_the_coordinates_out_and_begin_with_loss() -> None:
         "accuracy",
         "zeta",
     ]
+
+
+@example([0.5, math.nan, -1.0])
+@example([math.nan, 800.0])
+@example([1.0, 699.0])
+@given(st.lists(NUMBERS, min_size=1, max_size=5))
+def test_a_column_of_losses_has_the_perplexity_of_each(losses: list[float]) -> None:
+    assert list(map(repr, metrics.perplexities(losses))) == [repr(metrics.perplexity(loss)) for loss in losses]
+
+
+@example([1.0, math.nan, 2.0], 1000.0)
+@example([1.0, 2.0], math.nan)
+@example([3.0, 57.0], 100.0)
+@given(st.lists(NUMBERS, min_size=1, max_size=5), NUMBERS)
+def test_a_column_of_steps_has_the_progress_of_each(steps: list[float], total_steps: float) -> None:
+    expected = [metrics.grok_progress(step, total_steps) for step in steps]
+    assert list(metrics.grok_progresses(steps, total_steps)) == expected
+
+
+@given(st.lists(st.integers(0, 10_000), min_size=1), st.integers(1, 10_000))
+def test_a_column_of_counted_steps_has_the_progress_of_each(steps: list[int], total_steps: int) -> None:
+    numbers = [float(step) for step in steps]
+    expected = [metrics.grok_progress(step, float(total_steps)) for step in numbers]
+    assert list(metrics.grok_progresses(numbers, float(total_steps))) == expected

@@ -12,6 +12,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -431,6 +432,16 @@ def test_the_clock_neither_falls_nor_jumps_with_the_walls() -> None:
     # What waited while the clock was found to be behind comes after what was there: it was emitted by who joins.
     clock.seed(20_000.0)
     assert 20_000.0 < clock.stamp(53.1) < clock.stamp(53.2) < 20_003.3
+
+
+def test_moments_are_stamped_together_as_they_are_one_by_one() -> None:
+    moments = [1.0, 1.0, 1.0 + 1e-9, 2.0, 1.5, 3.0]
+    clocks = [ProducerClock(lambda: 1_000.0, lambda: 1.0, lambda: 0.0) for _ in range(2)]
+    for _ in range(2):
+        together, one_by_one = list(clocks[0].stamps(moments)), [clocks[1].stamp(moment) for moment in moments]
+        assert together == one_by_one
+        assert all(earlier < later for earlier, later in pairwise(together))
+    assert list(clocks[0].stamps([])) == []
 
 
 def test_blocks_hold_the_rows_between_two_flushes(folder: Path, recorded: Recorded) -> None:
