@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import operator
 import os
 import struct
@@ -348,6 +347,8 @@ def _close_with_child_process(publisher: Publisher) -> None:
     loaded = sys.modules.get("multiprocessing.util")
     if loaded is None:
         return
+    import multiprocessing  # here: only where it is loaded anyway; it takes 5 ms
+
     if multiprocessing.parent_process() is not None:
         _close_at_its_end(publisher)
     loaded.register_after_fork(publisher, _close_at_its_end)

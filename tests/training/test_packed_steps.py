@@ -128,7 +128,8 @@ def test_steps_of_several_kinds_that_take_turns_are_recorded_in_their_order(
 ) -> None:
     run = Run("s", store=folder)
     for step in range(1, 101):
-        run.log(step=step, **{("critic", "actor")[step // turns % 2]: float(step)})
+        own: dict[str, Any] = {("critic", "actor")[step // turns % 2]: float(step)}
+        run.log(step=step, **own)
     assert run.flush()
     rows = recorded.rows("s")
     assert [row["currentStep"] for row in rows] == list(range(1, 101))
