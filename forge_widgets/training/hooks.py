@@ -107,8 +107,8 @@ class ProgressHooks:
         """
         buffer = self._buffer
         try:
-            # What most loops log costs 0.38 µs; a dict of names, as in what follows, makes it 0.9. A call to
-            # somewhere else would be a fifth of it.
+            # What most loops log takes 0.38 µs where a call with **metrics, the clock and an append take 0.32; NumPy's
+            # scalars go the way below in 0.7, metrics of other names in 1.1. One more call would make it 0.46.
             if (
                 not metrics
                 and type(loss) is float
@@ -134,7 +134,7 @@ class ProgressHooks:
         try:
             if not self._used:
                 self._begin()
-            model = model_idx + 1 if type(model_idx) is int else _from_one(model_idx)
+            model = LEFT_OUT if model_idx is LEFT_OUT else _from_one(model_idx)
             self._buffer = self._run.add_row(
                 step, loss, model, total_steps, total_models, accuracy, learning_rate, grad_norm, metrics
             )
@@ -187,11 +187,9 @@ class ProgressHooks:
 
 def _from_one(model_idx: Any) -> Any:
     """Count a model from 1; what can't be counted is left as it is, for the run to refuse."""
-    if model_idx is LEFT_OUT or model_idx is None:
-        return model_idx
     try:
         return model_idx + 1
-    except Exception:  # noqa: BLE001  # a user's object may raise anything; the rest of the step must be recorded
+    except Exception:  # noqa: BLE001  # None, or a user's object, which may raise anything; the rest is to be recorded
         return model_idx
 
 

@@ -154,7 +154,8 @@ class Run:
     def _looked_at(self, moment: float, others: tuple[str, ...], *values: Any) -> Row:
         """Take a step value by value; note whether one like it can be packed without a look the next time."""
         shapes, names = self._buffer.shapes, (*COMMON, *others)
-        captured = tuple(map(self._capture, names, values))
+        given = zip(names, values, strict=True)
+        captured = tuple([value if type(value) is float else self._capture(name, value) for name, value in given])
         shape = shapes.of(others)
         if shape is None or not all(type(value) is float for value in captured):
             return RawRow(moment, names, captured)
@@ -227,7 +228,7 @@ class Run:
 
     def _capture(self, name: str, value: Any) -> Any:
         """Take a metric's value as it is now; LEFT_OUT for none and for what is no number."""
-        if value is None or value is LEFT_OUT:
+        if value is None:
             return LEFT_OUT
         try:
             return capture(value)

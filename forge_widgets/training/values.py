@@ -23,10 +23,14 @@ def capture(value: Any) -> Any:
     if isinstance(value, float):
         # NumPy's float64 is one: a loop's commonest scalar, without the questions below.
         return float(value)
+    if kind is int:
+        return number(value)
     if value is None or isinstance(value, (str, bytes)):
         raise NotANumber(f"{_shown(value)} is no number")
     if hasattr(value, "detach") and hasattr(value, "clone"):
-        return value.detach().clone()
+        # One in the computer's own memory is read at once: nothing is to be waited for there, and no copy is kept.
+        on_cpu = getattr(getattr(value, "device", None), "type", None) == "cpu"
+        return number(value) if on_cpu else value.detach().clone()
     if kind.__module__.split(".", 1)[0] in _IMMUTABLE_ON_DEVICE:
         return value
     return number(value)

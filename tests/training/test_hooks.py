@@ -116,6 +116,25 @@ def test_a_loss_that_is_changed_in_place_is_recorded_as_it_was_and_read_on_the_p
     hooks.close()
 
 
+class TensorAtHand(Tensor):
+    """A tensor in the computer's own memory: to read it costs nothing."""
+
+    class device:  # noqa: N801 - as it is called there
+        type = "cpu"
+
+
+def test_a_tensor_in_the_computers_own_memory_is_read_at_once_and_never_kept(folder: Path, recorded: Recorded) -> None:
+    hooks = create_progress_hooks("s", store=folder)
+    tensor = TensorAtHand(0.0)
+    for step in range(50):
+        tensor.value = float(step)
+        hooks.emit_step_update(step=step, loss=tensor)
+    assert hooks.flush()
+    assert [row["loss"] for row in recorded.rows("s")] == [float(step) for step in range(50)]
+    assert set(tensor.read_by) == {threading.current_thread().name}
+    hooks.close()
+
+
 class Hostile:
     """An object that raises whatever is asked of it."""
 
