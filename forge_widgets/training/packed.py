@@ -32,13 +32,19 @@ _DOUBLE = 8
 _LEFT_OUT_BYTES = struct.pack("d", LEFT_OUT)
 _LEFT_OUT_BITS = array("q", _LEFT_OUT_BYTES)[0]
 
-_layout = struct.Struct(f"{_HEAD + len(COMMON)}d")
 
-pack_from_zero = _layout.pack
+def _packer(names: Sequence[str]) -> Callable[..., bytes]:
+    return struct.Struct(f"{_HEAD + len(names)}d").pack
+
+
+pack_from_zero = _packer(COMMON)
 """Pack 0.0, the moment and the COMMON metrics of a step whose model counts from 0. Raises struct.error for what is no number."""
 
-pack_from_one = _layout.pack
-"""The same with 1.0 for a step whose model counts from 1."""
+pack_with_own = _packer((*COMMON, "own"))
+"""The same with the number that ``Shapes.alone`` says, and one metric more."""
+
+pack_from_one = _packer(COMMON)
+"""Pack 1.0, the moment and the COMMON metrics of a step whose model counts from 1."""
 
 
 class Shape(NamedTuple):
@@ -60,6 +66,8 @@ class Shapes:
         # the others are plain: numbers without a wait, an array library's scalars among them.
         self.known: dict[tuple[object, ...], Shape] = {}
         self.plain: set[type] = {float, int}
+        # The number of a shape of one metric beside the COMMON ones, by its name and type; models count from 0 there.
+        self.alone: dict[tuple[str, type], float] = {}
         self._shapes = [Shape(0.0, COMMON, pack_from_zero, 1), Shape(1.0, COMMON, pack_from_one)]
         self._by_others: dict[tuple[str, ...], Shape] = {(): self._shapes[1]}
         self._lock = threading.Lock()
@@ -67,20 +75,25 @@ class Shapes:
     def of(self, others: tuple[str, ...]) -> Shape | None:
         """Return the shape of steps with these metrics beside the COMMON ones; None where there are too many shapes."""
         with self._lock:
-            number = len(self._shapes)
-            if others not in self._by_others and number < MAX_SHAPES:
-                names = (*COMMON, *others)
-                self._shapes.append(Shape(float(number), names, struct.Struct(f"{_HEAD + len(names)}d").pack))
-                self._by_others[others] = self._shapes[-1]
+            if others not in self._by_others and len(self._shapes) < MAX_SHAPES:
+                self._by_others[others] = self._add((*COMMON, *others))
             return self._by_others.get(others)
 
     def learn(self, shape: Shape, values: tuple[Any, ...]) -> None:
         """Note that a step of this shape whose values are of the same types as these can be packed as it is, if it can."""
-        if len(self.known) < MAX_SHAPES and all(isinstance(value, Real) for value in values):
-            self.plain.update(map(type, values))
-            common = len(COMMON)
-            kinds = (*map(type, values[:common]), shape.names[common:])
-            self.known[kinds] = shape
+        if len(self.known) >= MAX_SHAPES or not all(isinstance(value, Real) for value in values):
+            return
+        self.plain.update(map(type, values))
+        common, others = values[: len(COMMON)], shape.names[len(COMMON) :]
+        kinds = (*map(type, common), others)
+        self.known[kinds] = shape
+        if len(others) == 1:
+            with self._lock:
+                self.alone[others[0], type(values[-1])] = self._add(shape.names, to_model=1).number
+
+    def _add(self, names: tuple[str, ...], to_model: int = 0) -> Shape:
+        self._shapes.append(Shape(float(len(self._shapes)), names, _packer(names), to_model))
+        return self._shapes[-1]
 
     def at(self, row: bytes) -> Shape:
         """Return the shape of a packed step, or of its first bytes."""

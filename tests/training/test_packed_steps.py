@@ -28,7 +28,8 @@ VALUES = st.one_of(
     st.integers(-(10**400), 10**400),
     st.sampled_from([np.float32(0.5), np.int64(3), np.array(0.25), True, math.nan, 10**400]),
 )
-STEPS = st.lists(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=6), max_size=12)
+METRICS = st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=6)
+STEPS = st.lists(st.one_of(METRICS, st.just({"loss": 0.5, "valLoss": 0.25}), st.just({"loss": 0.5})), max_size=12)
 
 
 def as_float(value: Any) -> float:
@@ -51,18 +52,26 @@ def expected(steps: list[dict[str, Any]]) -> list[dict[str, float]]:
     return rows
 
 
+@pytest.mark.parametrize("by_hooks", [False, True])
 @settings(max_examples=60, deadline=None)
 @example([{"loss": 1.0}, {}, {"loss": math.nan}])
 @example([{"totalSteps": 10.0}, {"loss": 1.0}, {"totalSteps": 4.0}])
 @example([{"perplexity": 2.0, "loss": 1.0}, {"perplexity": None, "loss": 1.0}])
 @example([{"learning_rate": 0.1, "learningRate": 0.2}])
 @given(STEPS)
-def test_steps_of_whatever_metrics_are_recorded_as_each_would_be_by_itself(steps: list[dict[str, Any]]) -> None:
+def test_steps_of_whatever_metrics_are_recorded_as_each_would_be_by_itself(
+    by_hooks: bool, steps: list[dict[str, Any]]
+) -> None:
     store = MemoryStore("steps")
-    run = Run("s", store=store)
-    for metrics in steps:
-        run.log(**metrics)
+    hooks, run = create_progress_hooks("s", store=store), Run("s", store=store)
+    for step, metrics in enumerate(steps, 1):
+        if by_hooks:
+            hooks.emit_step_update(step, model_idx=0, **metrics)
+        else:
+            run.log(**metrics)
+    assert hooks.flush()
     assert run.flush()
+    hooks.close()
     run.close()
     rows = Recorded(store).rows("s") if steps else []
     assert [{name: repr(value) for name, value in row.items()} for row in rows] == [
