@@ -92,8 +92,9 @@ class Buffer:
         # Wakes the publisher.
         self.wake: Callable[[], None] = _nobody
         self.shapes = Shapes()
-        # Guards the overflow only: a loop that finds room never takes it.
-        self._lock = threading.Lock()
+        # Guards the overflow only: a loop that finds room never takes it. Its holder may take it again, since a signal's
+        # handler may record, too.
+        self._lock = threading.RLock()
         # The newest row that found the ring full, and how many rows it has displaced.
         self._overflow: Row | None = None
         self._dropped = 0
@@ -134,7 +135,7 @@ class Buffer:
         ``forked``: this is a copy in the child of a fork; whoever held the lock is not here.
         """
         if forked:
-            self._lock = threading.Lock()
+            self._lock = threading.RLock()
         with self._lock:
             self._left = True
             self.room = 0

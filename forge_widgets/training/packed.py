@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from itertools import islice, repeat
 from numbers import Real
-from operator import add
+from operator import add, itemgetter
 from typing import Any, NamedTuple
 
 from forge_widgets.core.steps import Column
@@ -70,7 +70,8 @@ class Shapes:
         self.alone: dict[tuple[str, type], float] = {}
         self._shapes = [Shape(0.0, COMMON, pack_from_zero, 1), Shape(1.0, COMMON, pack_from_one)]
         self._by_others: dict[tuple[str, ...], Shape] = {(): self._shapes[1]}
-        self._lock = threading.Lock()
+        # One that its holder may take again: a signal's handler may record a step, too.
+        self._lock = threading.RLock()
 
     def of(self, others: tuple[str, ...]) -> Shape | None:
         """Return the shape of steps with these metrics beside the COMMON ones; None where there are too many shapes."""
@@ -100,9 +101,8 @@ class Shapes:
         return self._shapes[int(struct.unpack_from("d", row)[0])]
 
 
-def shape_bytes(row: bytes) -> bytes:
-    """Return what steps of one shape have in common."""
-    return row[:_DOUBLE]
+shape_bytes: Callable[[bytes], bytes] = itemgetter(slice(_DOUBLE))
+"""Return what packed steps of one shape begin with."""
 
 
 def unpacked(shape: Shape, row: bytes) -> tuple[float, tuple[str, ...], tuple[Any, ...]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from forge_widgets import create_progress_hooks
 from forge_widgets.core.metrics import DEFAULTS, complete, wire_name
 from forge_widgets.stores.memory import MemoryStore
-from forge_widgets.training.buffer import Buffer, Dropped, RawEvent
-from forge_widgets.training.packed import COMMON, LEFT_OUT, MAX_SHAPES, Shapes, columns_of, unpacked
+from forge_widgets.training.buffer import CAPACITY, Buffer, Dropped, RawEvent
+from forge_widgets.training.packed import COMMON, LEFT_OUT, MAX_SHAPES, Shapes, columns_of, pack_from_zero, unpacked
 from forge_widgets.training.run import Run
 from tests.training.conftest import Recorded
 
@@ -180,12 +180,33 @@ def test_hooks_that_start_again_after_their_end_record_into_the_next_attempt(fol
     assert hooks.refused == 0
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can't fork")
-def test_a_ring_that_a_fork_has_copied_while_it_was_locked_is_left_in_the_child() -> None:
+def test_a_ring_that_a_fork_has_copied_while_another_thread_held_it_is_left_in_the_child() -> None:
     ring = Buffer(capacity=1)
-    ring._lock.acquire()
+    holder = threading.Thread(target=ring._lock.acquire)
+    holder.start()
+    holder.join()
     ring.leave(forked=True)
     assert ring.room == 0
+
+
+def test_a_signals_handler_may_record_while_its_thread_holds_the_ring() -> None:
+    ring = Buffer(capacity=1)
+    ring.add_row(b"1")
+    with ring._lock:
+        ring.add_row(b"2")
+        ring.add(RawEvent(0.0, "training_error", {}))
+    assert [type(item) for item in ring.drain(9)] == [bytes, bytes, RawEvent]
+
+
+def test_a_full_ring_of_common_steps_takes_less_than_5_mb() -> None:
+    ring = Buffer()
+    tracemalloc.start()
+    while ring.room:
+        ring.add_row(pack_from_zero(0.0, 1.0, len(ring), 0.5, *[LEFT_OUT] * (len(COMMON) - 2)))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(ring) == CAPACITY + 1
+    assert held < 5_000_000
 
 
 def test_a_ring_has_no_room_while_its_newest_row_waits_beside_it_and_none_once_it_is_left() -> None:
