@@ -189,7 +189,7 @@ def test_an_older_file_is_brought_up_to_date_by_whoever_opens_it(
         connection.execute("ALTER TABLE meta ADD COLUMN note TEXT NOT NULL DEFAULT 'new'")
 
     monkeypatch.setattr(schema, "LADDER", (*schema.LADDER, add_note))
-    monkeypatch.setattr(schema, "VERSION", 2)
+    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
     newer = SqliteStore(folder)
     assert newer.snapshot("s") == snapshot
     assert newer.append("s", batch("p", 6, steps(5, 5))).top == 10
@@ -197,7 +197,7 @@ def test_an_older_file_is_brought_up_to_date_by_whoever_opens_it(
     for session_id in ("s", "t"):
         connection = apsw.Connection(str(newer._path(session_id)))
         assert connection.execute("SELECT note FROM meta").fetchall() == [("new",)]
-        assert connection.execute("PRAGMA user_version").fetchall() == [(2,)]
+        assert connection.execute("PRAGMA user_version").fetchall() == [(schema.VERSION,)]
         connection.close()
     newer.close()
 
@@ -214,7 +214,7 @@ def test_a_step_of_a_migration_that_fails_leaves_the_file_as_it_was(
 
     with monkeypatch.context() as patch:
         patch.setattr(schema, "LADDER", (*schema.LADDER, fail))
-        patch.setattr(schema, "VERSION", 2)
+        patch.setattr(schema, "VERSION", schema.VERSION + 1)
         with pytest.raises(StoreUnavailable, match="no space"):
             SqliteStore(folder).snapshot("s")
     again = SqliteStore(folder)
