@@ -17,7 +17,7 @@ from tsdownsample import MinMaxLTTBDownsampler
 from forge_widgets.core.curves import Curve, SeriesQuery
 from forge_widgets.core.events import Event, Record
 from forge_widgets.core.metrics import curve_names
-from forge_widgets.core.outline import Outline
+from forge_widgets.core.overview import Overview
 from forge_widgets.core.steps import StepBlock, block_of
 
 LEAST_POINTS = 8
@@ -74,9 +74,9 @@ def gather(found: Iterable[tuple[str, int, Points]]) -> Lines:
     return lines
 
 
-def points_of_outline(outline: Outline, attempt: int, query: SeriesQuery) -> Iterator[tuple[str, int, Points]]:
+def points_of_overview(overview: Overview, attempt: int, query: SeriesQuery) -> Iterator[tuple[str, int, Points]]:
     """Yield the least and the greatest point of each bucket that is asked for, and both ends, by metric and model."""
-    for strand in outline:
+    for strand in overview:
         if strand.attempt != attempt:
             continue
         buckets = _wanted(_column(strand.low), _column(strand.high), query)

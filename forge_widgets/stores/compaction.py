@@ -1,4 +1,4 @@
-"""Compaction of one session's log: many small blocks become few large ones, and an outline of them is kept beside.
+"""Compaction of one session's log: many small blocks become few large ones, and an overview of them is kept beside.
 
 Works on a session file's connection, called by session_file alone. Offsets, sequences and the fold of the log stay what they
 were: whoever reads or appends meanwhile notices nothing. Goes through a log once, range by range, from its floor on.
@@ -14,13 +14,13 @@ from msgspec.structs import replace
 
 from forge_widgets.core.events import Event, Record, length
 from forge_widgets.core.metrics import COORDINATES
-from forge_widgets.core.outline import (
+from forge_widgets.core.overview import (
     FAN_OUT,
-    Outline,
-    decode_outline,
-    encode_outline,
-    outline_of,
-    outline_of_outlines,
+    Overview,
+    decode_overview,
+    encode_overview,
+    overview_of,
+    overview_of_overviews,
     rows_of,
     steps_of,
 )
@@ -30,13 +30,13 @@ from forge_widgets.stores.ledger import note_sequences
 from forge_widgets.stores.schema import transaction
 
 RANGE_ROWS = 8_192
-"""Rows and events that one outline stands for, or a few more. Blocks of so many rows deflate as well as larger ones."""
+"""Rows and events that one overview stands for, or a few more. Blocks of so many rows deflate as well as larger ones."""
 
 WORTH_ROWS = 64
 """Rows of a single block from which on it takes less when it is compacted."""
 
 _PART = "offset, attempt, kind, producer, sequence, body, received"
-_COVERED = "SELECT max(last) FROM outlines WHERE level = 0"
+_COVERED = "SELECT max(last) FROM overviews WHERE level = 0"
 
 
 def compact(connection: apsw.Connection, *, whole: bool) -> bool:
@@ -53,7 +53,7 @@ def compact(connection: apsw.Connection, *, whole: bool) -> bool:
     encoded = [
         (run, _encoded(run, rows[start + len(run) - 1][6])) for start, run in _runs(records) if _is_worth_it(run)
     ]
-    outline = outline_of(records)
+    overview = overview_of(records)
     with transaction(connection, "IMMEDIATE"):
         if _mark(connection) != mark:  # trimmed, or compacted by somebody else meanwhile
             return True
@@ -61,13 +61,13 @@ def compact(connection: apsw.Connection, *, whole: bool) -> bool:
         for run, row in encoded:
             connection.execute("DELETE FROM records WHERE offset BETWEEN ? AND ?", (run[0].offset, run[-1].offset))
             connection.execute(codec.INSERT_RECORD, row)
-        _add_outline(connection, 0, records[0].offset, records[-1].last, outline)
+        _add_overview(connection, 0, records[0].offset, records[-1].last, overview)
     return True
 
 
-def forget_outlines(connection: apsw.Connection, floor: int) -> None:
-    """Drop the outlines of what lies below a floor, in part or in whole, within the caller's transaction."""
-    connection.execute("DELETE FROM outlines WHERE first < ?", (floor,))
+def forget_overviews(connection: apsw.Connection, floor: int) -> None:
+    """Drop the overviews of what lies below a floor, in part or in whole, within the caller's transaction."""
+    connection.execute("DELETE FROM overviews WHERE first < ?", (floor,))
 
 
 def _mark(connection: apsw.Connection) -> tuple[Any, ...]:
@@ -126,17 +126,17 @@ def _encoded(run: Sequence[Record], received: float) -> tuple[Any, ...]:
     return (*place_in_log, encode_compact(record.body))  # type: ignore[arg-type]
 
 
-def _add_outline(connection: apsw.Connection, level: int, first: int, last: int, outline: Outline) -> None:
-    """Add an outline, and one of the next level for each FAN_OUT that have none."""
+def _add_overview(connection: apsw.Connection, level: int, first: int, last: int, overview: Overview) -> None:
+    """Add an overview, and one of the next level for each FAN_OUT that have none."""
     connection.execute(
-        "INSERT INTO outlines(level, first, last, rows, low, high, body) VALUES(?, ?, ?, ?, ?, ?, ?)",
-        (level, first, last, rows_of(outline), *steps_of(outline), encode_outline(outline)),
+        "INSERT INTO overviews(level, first, last, rows, low, high, body) VALUES(?, ?, ?, ?, ?, ?, ?)",
+        (level, first, last, rows_of(overview), *steps_of(overview), encode_overview(overview)),
     )
     below: list[Any] = connection.execute(
-        "SELECT first, last, body FROM outlines WHERE level = ?1"
-        " AND first > coalesce((SELECT max(last) FROM outlines WHERE level = ?1 + 1), 0) ORDER BY first",
+        "SELECT first, last, body FROM overviews WHERE level = ?1"
+        " AND first > coalesce((SELECT max(last) FROM overviews WHERE level = ?1 + 1), 0) ORDER BY first",
         (level,),
     ).fetchall()
     if len(below) >= FAN_OUT:
-        joined = outline_of_outlines(decode_outline(body) for _, _, body in below)
-        _add_outline(connection, level + 1, below[0][0], below[-1][1], joined)
+        joined = overview_of_overviews(decode_overview(body) for _, _, body in below)
+        _add_overview(connection, level + 1, below[0][0], below[-1][1], joined)

@@ -1,4 +1,4 @@
-"""Curves of one session's log, read of as little of it as a picture needs: outlines where there are many rows, rows where few.
+"""Curves of one session's log, read of as little of it as a picture needs: overviews where there are many rows, rows where few.
 
 Works on a session file's connection within its transaction, called by session_file alone. What it reads grows with the points
 that are asked for, not with the length of the log: 1,000,000 rows take as long as 10,000,000.
@@ -13,14 +13,14 @@ import apsw
 from msgspec import Struct
 
 from forge_widgets.core.curves import SeriesQuery
-from forge_widgets.core.downsampling import Lines, Points, gather, points_of, points_of_outline
+from forge_widgets.core.downsampling import Lines, Points, gather, points_of, points_of_overview
 from forge_widgets.core.metrics import COORDINATES
-from forge_widgets.core.outline import BUCKET_ROWS, FAN_OUT, decode_outline
+from forge_widgets.core.overview import BUCKET_ROWS, FAN_OUT, decode_overview
 from forge_widgets.stores import codec
 
 
 class _Place(Struct, frozen=True):
-    """Where an outline lies, and what it stands for."""
+    """Where an overview lies, and what it stands for."""
 
     first: int
     last: int
@@ -45,7 +45,7 @@ class CurveReader:
 
     def _level(self) -> int:
         """Return the highest level whose buckets, two points each, give as many as are asked for; -1: rows."""
-        levels = self._rows("SELECT max(level) FROM outlines")[0][0]
+        levels = self._rows("SELECT max(level) FROM overviews")[0][0]
         for level in range(-1 if levels is None else levels, -1, -1):
             wanted = sum(place.rows for place in self._places(level, 0, 2**62) if self._is_wanted(place))
             if 2 * wanted >= self._query.max_points * BUCKET_ROWS * FAN_OUT**level:
@@ -53,7 +53,7 @@ class CurveReader:
         return -1
 
     def _between(self, first: int, last: int, level: int) -> Iterator[tuple[str, int, Points]]:
-        """Yield the points between two offsets, of outlines of a level; what these leave out, of the next below."""
+        """Yield the points between two offsets, of overviews of a level; what these leave out, of the next below."""
         if first > last:
             return
         if level < 0:
@@ -63,16 +63,16 @@ class CurveReader:
         for place in self._places(level, first, last):
             yield from self._between(at, place.first - 1, level - 1)
             if self._is_wanted(place):
-                yield from self._of_outline(level, place)
+                yield from self._of_overview(level, place)
             at = place.last + 1
         yield from self._between(at, last, level - 1)
 
-    def _of_outline(self, level: int, place: _Place) -> Iterator[tuple[str, int, Points]]:
-        body = self._rows("SELECT body FROM outlines WHERE level = ? AND first = ?", level, place.first)[0][0]
-        return points_of_outline(decode_outline(body), self._attempt, self._query)
+    def _of_overview(self, level: int, place: _Place) -> Iterator[tuple[str, int, Points]]:
+        body = self._rows("SELECT body FROM overviews WHERE level = ? AND first = ?", level, place.first)[0][0]
+        return points_of_overview(decode_overview(body), self._attempt, self._query)
 
     def _of_rows(self, first: int, last: int) -> Iterator[tuple[str, int, Points]]:
-        """Yield the points of records; those that an outline says lie elsewhere on the axis are not read."""
+        """Yield the points of records; those that an overview says lie elsewhere on the axis are not read."""
         at = first
         for place in self._places(0, first, last):
             if not self._is_wanted(place):
@@ -90,7 +90,7 @@ class CurveReader:
 
     def _places(self, level: int, first: int, last: int) -> list[_Place]:
         found = self._rows(
-            "SELECT first, last, rows, low, high FROM outlines WHERE level = ? AND first >= ? AND last <= ? ORDER BY first",
+            "SELECT first, last, rows, low, high FROM overviews WHERE level = ? AND first >= ? AND last <= ? ORDER BY first",
             level, first, last,
         )  # fmt: skip
         return [_Place(*row) for row in found]

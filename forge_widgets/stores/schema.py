@@ -101,27 +101,27 @@ def _make(connection: apsw.Connection, beginning: Beginning) -> None:
         )
 
 
-_OUTLINES = """
-CREATE TABLE outlines(
-    level INTEGER NOT NULL,   -- 0 stands for records, each other for FAN_OUT outlines of the one below
+_OVERVIEWS = """
+CREATE TABLE overviews(
+    level INTEGER NOT NULL,   -- 0 stands for records, each other for FAN_OUT overviews of the one below
     first INTEGER NOT NULL,   -- offsets that it stands for, none of them missing
     last INTEGER NOT NULL,
     rows INTEGER NOT NULL,
     low REAL NOT NULL,        -- least and greatest step
     high REAL NOT NULL,
-    body BLOB NOT NULL        -- core.outline.encode_outline
+    body BLOB NOT NULL        -- core.overview.encode_overview
 );
-CREATE UNIQUE INDEX outlines_by_place ON outlines(level, first, last, rows, low, high);
+CREATE UNIQUE INDEX overviews_by_place ON overviews(level, first, last, rows, low, high);
 CREATE INDEX lifecycle ON records(offset) WHERE kind = 0;
 """
 
 
-def _outline(connection: apsw.Connection, _: Beginning) -> None:
-    """From version 1 to 2: outlines of compacted rows, and lifecycle events that are found among millions of steps."""
-    connection.execute(_OUTLINES)
+def _overview(connection: apsw.Connection, _: Beginning) -> None:
+    """From version 1 to 2: overviews of compacted rows, and lifecycle events that are found among millions of steps."""
+    connection.execute(_OVERVIEWS)
 
 
-LADDER: tuple[Step, ...] = (_make, _outline)
+LADDER: tuple[Step, ...] = (_make, _overview)
 """The step at index n leads from version n to n + 1; version 0 is an empty file. Steps are only ever added at the end."""
 
 VERSION = len(LADDER)

@@ -120,7 +120,7 @@ class SqliteStore:
                 return file.trim(upto) if file.made and epoch in ("", file.version()[0]) else None
 
     def compact(self, session_id: str, *, whole: bool = False) -> bool:
-        """Put few large blocks in the place of many small ones, and outline them; see Compacting.
+        """Put few large blocks in the place of many small ones, and overview them; see Compacting.
 
         Raises StoreUnavailable, StoreDamaged.
         """

@@ -12,7 +12,7 @@ import apsw
 
 from forge_widgets.core.state import State
 from forge_widgets.stores import codec
-from forge_widgets.stores.compaction import forget_outlines
+from forge_widgets.stores.compaction import forget_overviews
 from forge_widgets.stores.ledger import note_sequences
 
 MIN_FREE_PAGES = 16
@@ -30,7 +30,7 @@ def drop(connection: apsw.Connection, upto: int, base: State) -> None:
         connection.execute("UPDATE records SET offset = ?, sequence = ?, body = ? WHERE offset = ?", moved)
     connection.execute("DELETE FROM records WHERE offset <= ?", (upto,))
     connection.execute("DELETE FROM snapshot WHERE offset < ?", (upto,))
-    forget_outlines(connection, upto + 1)
+    forget_overviews(connection, upto + 1)
     connection.execute("UPDATE meta SET floor = ?, base = ?", (upto + 1, codec.encode_state(base)))
 
 

@@ -16,10 +16,10 @@ from forge_widgets.core.downsampling import (
     gather,
     points_of,
     points_of_block,
-    points_of_outline,
+    points_of_overview,
 )
 from forge_widgets.core.events import Body, Event, Record
-from forge_widgets.core.outline import outline_of
+from forge_widgets.core.overview import overview_of
 from forge_widgets.core.steps import Row, StepBlock, block_of
 
 ALL = SeriesQuery()
@@ -71,17 +71,19 @@ def test_models_share_the_points_of_a_metric_and_keep_a_few_each() -> None:
 def test_only_steps_that_were_asked_for_are_there(query: SeriesQuery, first: float, last: float) -> None:
     (curve,) = curves(block(100), query)
     assert (curve.steps[0], curve.steps[-1]) == (first, last)
-    outlined = [
-        step for _, _, points in points_of_outline(outline_of([_record(block(100))]), 1, query) for step in points.steps
+    surveyed = [
+        step
+        for _, _, points in points_of_overview(overview_of([_record(block(100))]), 1, query)
+        for step in points.steps
     ]
-    assert all(first <= step <= last for step in outlined)
+    assert all(first <= step <= last for step in surveyed)
 
 
 def test_nothing_is_there_of_metrics_and_steps_that_nobody_has() -> None:
     assert curves(block(10), SeriesQuery(metrics=("mine",))) == []
     assert curves(block(10), SeriesQuery(from_step=100.0)) == []
     assert curves(block_of([(1.0, {"loss": 1.0})])) == []
-    assert list(points_of_outline(outline_of([_record(block(10))]), 2, ALL)) == []
+    assert list(points_of_overview(overview_of([_record(block(10))]), 2, ALL)) == []
 
 
 def test_loss_comes_first_and_axes_are_no_curves() -> None:
@@ -141,11 +143,11 @@ def test_a_model_without_a_metric_has_no_line_of_it_and_parts_of_a_line_are_one(
     ]
 
 
-def test_of_an_outline_only_metrics_that_are_asked_for_and_have_points_are_drawn() -> None:
+def test_of_an_overview_only_metrics_that_are_asked_for_and_have_points_are_drawn() -> None:
     body = block_of((1.0, {"currentStep": 1.0, "loss": 1.0, "mine": 2.0, "nan": math.nan}) for _ in range(2))
-    outline = outline_of([_record(body)])
-    assert [name for name, _, _ in points_of_outline(outline, 1, ALL)] == ["loss", "mine"]
-    assert [name for name, _, _ in points_of_outline(outline, 1, SeriesQuery(metrics=("mine", "nan")))] == ["mine"]
+    overview = overview_of([_record(body)])
+    assert [name for name, _, _ in points_of_overview(overview, 1, ALL)] == ["loss", "mine"]
+    assert [name for name, _, _ in points_of_overview(overview, 1, SeriesQuery(metrics=("mine", "nan")))] == ["mine"]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from forge_widgets.core.curves import SeriesQuery
 from forge_widgets.core.events import Body, Event, Record, length
-from forge_widgets.core.outline import FAN_OUT, Outline, outline_of
+from forge_widgets.core.overview import FAN_OUT, Overview, overview_of
 from forge_widgets.core.state import fold_all
 from forge_widgets.core.steps import block_of
 from forge_widgets.stores import compaction
@@ -157,7 +157,7 @@ def test_a_log_that_was_trimmed_is_compacted_from_its_floor_on(sqlite: SqliteSto
     before = state_of(sqlite)
     assert sqlite.trim("s", 130) == 131
     assert state_of(sqlite) == before
-    # What the cut outline stood for is drawn of its rows.
+    # What the cut overview stood for is drawn of its rows.
     curves = sqlite.series("s", SeriesQuery(max_points=8))
     assert curves is not None
     assert curves.curves[0].steps[0] == 130.0
@@ -166,12 +166,12 @@ def test_a_log_that_was_trimmed_is_compacted_from_its_floor_on(sqlite: SqliteSto
     assert steps_in(sqlite) == [float(step) for step in range(130, 600)]
 
 
-def test_outlines_make_a_pyramid(sqlite: SqliteStore, folder: Path) -> None:
+def test_overviews_make_a_pyramid(sqlite: SqliteStore, folder: Path) -> None:
     record(sqlite, 10 * FAN_OUT * FAN_OUT)
     compact(sqlite)
     (file,) = (folder / "sessions").glob("*.sqlite")
     connection = apsw.Connection(str(file))
-    levels = connection.execute("SELECT level, count(*), sum(rows) FROM outlines GROUP BY level").fetchall()
+    levels = connection.execute("SELECT level, count(*), sum(rows) FROM overviews GROUP BY level").fetchall()
     connection.close()
     rows = 100 * FAN_OUT * FAN_OUT
     assert levels == [(0, FAN_OUT * FAN_OUT, rows), (1, FAN_OUT, rows), (2, 1, rows)]
@@ -184,13 +184,13 @@ def test_a_compaction_that_somebody_overtakes_changes_nothing(
     other, before = SqliteStore(folder), state_of(sqlite)
     overtaken: list[bool] = []
 
-    def overtake(records: Sequence[Record]) -> Outline:
+    def overtake(records: Sequence[Record]) -> Overview:
         if not overtaken:
             overtaken.append(True)
             assert other.compact("s")
-        return outline_of(records)
+        return overview_of(records)
 
-    monkeypatch.setattr("forge_widgets.stores.compaction.outline_of", overtake)
+    monkeypatch.setattr("forge_widgets.stores.compaction.overview_of", overtake)
     assert sqlite.compact("s")
     assert not sqlite.compact("s")
     assert _shapes(sqlite) == [(1, 100)]

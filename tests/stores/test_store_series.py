@@ -1,4 +1,4 @@
-"""Curves of a log, whichever way they are read: of rows, of outlines, or of both; and how a reader begins with a long log."""
+"""Curves of a log, whichever way they are read: of rows, of overviews, or of both; and how a reader begins with a long log."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_metric_may_have_any_name(store: Store) -> None:
 
 
 @pytest.mark.parametrize("most", [8, 100, 2_000, 20_000])
-def test_of_outlines_and_rows_a_curve_has_all_rows_behind_it_and_its_peaks(long: SqliteStore, most: int) -> None:
+def test_of_overviews_and_rows_a_curve_has_all_rows_behind_it_and_its_peaks(long: SqliteStore, most: int) -> None:
     found = long.series("s", SeriesQuery(metrics=("loss",), max_points=most))
     assert found is not None
     (curve,) = found.curves

@@ -1,7 +1,7 @@
 """The least and the greatest of runs of rows: what a curve is drawn of without reading the rows themselves.
 
-Pure, and without numpy: trainings make outlines when they compact their logs (stores.compaction), core.downsampling draws them.
-An outline stands for a range of offsets; outlines of outlines make a pyramid, in which a picture finds the level that it needs.
+Pure, and without numpy: trainings make overviews when they compact their logs (stores.compaction), core.downsampling draws them.
+An overview stands for a range of offsets; overviews of overviews make a pyramid, in which a picture finds the level that it needs.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from forge_widgets.errors import InvalidInput
 
 BUCKET_ROWS = 128
 """Rows of a bucket at the lowest level. A curve of 2,000 points needs 1,000 of them: of fewer than 128,000 rows the rows are read,
-which takes 0.1 s for seven metrics. An outline takes a byte a row so; buckets of 512 rows would take a quarter, and 0.3 s."""
+which takes 0.1 s for seven metrics. An overview takes a byte a row so; buckets of 512 rows would take a quarter, and 0.3 s."""
 
 FAN_OUT = 8
-"""Outlines that one of the next level stands for, and buckets of theirs that one of its buckets stands for."""
+"""Overviews that one of the next level stands for, and buckets of theirs that one of its buckets stands for."""
 
 _NAN = math.nan
 
@@ -45,12 +45,12 @@ class Strand(Struct, frozen=True):
     lines: dict[str, array[float]]
 
 
-Outline = Sequence[Strand]
+Overview = Sequence[Strand]
 """All strands of a range of offsets."""
 
 
-def outline_of(records: Iterable[Record]) -> Outline:
-    """Outline the rows of records. Rows without a finite step have no place on the axis."""
+def overview_of(records: Iterable[Record]) -> Overview:
+    """Overview the rows of records. Rows without a finite step have no place on the axis."""
     gathered: dict[tuple[int, int], _Gathered] = {}
     for record in records:
         block = _block_of(record)
@@ -59,24 +59,24 @@ def outline_of(records: Iterable[Record]) -> Outline:
     return [rows.strand(attempt, model) for (attempt, model), rows in gathered.items()]
 
 
-def outline_of_outlines(outlines: Iterable[Outline]) -> Outline:
-    """Outline what outlines one behind the other stand for, in buckets FAN_OUT times as large."""
+def overview_of_overviews(overviews: Iterable[Overview]) -> Overview:
+    """Overview what overviews one behind the other stand for, in buckets FAN_OUT times as large."""
     strands: dict[tuple[int, int], list[Strand]] = {}
-    for outline in outlines:
-        for strand in outline:
+    for overview in overviews:
+        for strand in overview:
             strands.setdefault((strand.attempt, strand.model), []).append(strand)
     return [_coarser(parts) for parts in strands.values()]
 
 
-def rows_of(outline: Outline) -> int:
-    """Return how many rows an outline stands for."""
-    return int(sum(sum(strand.rows) for strand in outline))
+def rows_of(overview: Overview) -> int:
+    """Return how many rows an overview stands for."""
+    return int(sum(sum(strand.rows) for strand in overview))
 
 
-def steps_of(outline: Outline) -> tuple[float, float]:
+def steps_of(overview: Overview) -> tuple[float, float]:
     """Return the least and the greatest step; of nothing infinities that enclose nothing."""
-    low = min((min(strand.low) for strand in outline), default=math.inf)
-    return low, max((max(strand.high) for strand in outline), default=-math.inf)
+    low = min((min(strand.low) for strand in overview), default=math.inf)
+    return low, max((max(strand.high) for strand in overview), default=-math.inf)
 
 
 class _Gathered:
@@ -202,8 +202,8 @@ _decoder = msgspec.msgpack.Decoder(list[_Packed])
 _MOST_BUCKETS = 65_536
 
 
-def encode_outline(outline: Outline) -> bytes:
-    """Encode an outline for a store (MessagePack around zlib-packed little-endian doubles)."""
+def encode_overview(overview: Overview) -> bytes:
+    """Encode an overview for a store (MessagePack around zlib-packed little-endian doubles)."""
     return _encoder.encode(
         [
             _Packed(
@@ -213,17 +213,17 @@ def encode_outline(outline: Outline) -> bytes:
                 list(strand.lines),
                 zlib.compress(b"".join(map(doubles_to_bytes, _columns(strand))), 1),
             )
-            for strand in outline
+            for strand in overview
         ]
     )
 
 
-def decode_outline(encoded: bytes) -> Outline:
-    """Undo :func:`encode_outline`. Raises InvalidInput where the bytes are no outline."""
+def decode_overview(encoded: bytes) -> Overview:
+    """Undo :func:`encode_overview`. Raises InvalidInput where the bytes are no overview."""
     try:
         return [_strand(packed) for packed in _decoder.decode(encoded)]
     except (msgspec.MsgspecError, ValueError, zlib.error) as error:
-        raise InvalidInput(f"no outline ({error})", where="outline", expected="MessagePack") from error
+        raise InvalidInput(f"no overview ({error})", where="overview", expected="MessagePack") from error
 
 
 def _columns(strand: Strand) -> list[array[float]]:

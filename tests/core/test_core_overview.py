@@ -1,4 +1,4 @@
-"""Outlines: of rows their extremes, of outlines the same again, and nothing of it in the wrong place."""
+"""Overviews: of rows their extremes, of overviews the same again, and nothing of it in the wrong place."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forge_widgets.core.events import Body, Event, Record, length
-from forge_widgets.core.outline import (
+from forge_widgets.core.overview import (
     BUCKET_ROWS,
     FAN_OUT,
-    Outline,
-    decode_outline,
-    encode_outline,
-    outline_of,
-    outline_of_outlines,
+    Overview,
+    decode_overview,
+    encode_overview,
+    overview_of,
+    overview_of_overviews,
     rows_of,
     steps_of,
 )
@@ -51,7 +51,7 @@ def training(rows: int, *, first: int = 1, model: int = 1) -> list[Record]:
 
 
 def test_a_bucket_holds_its_extremes_in_the_order_of_their_coming() -> None:
-    (strand,) = outline_of(training(1_000))
+    (strand,) = overview_of(training(1_000))
     assert (strand.attempt, strand.model) == (1, 1)
     assert list(strand.rows) == [*[BUCKET_ROWS] * 7, 1_000 - 7 * BUCKET_ROWS]
     assert (strand.low[:2], strand.high[-2:]) == (array("d", [1.0, 129.0]), array("d", [896.0, 1_000.0]))
@@ -65,26 +65,26 @@ def test_a_bucket_holds_its_extremes_in_the_order_of_their_coming() -> None:
 @given(ROWS, ROWS)
 def test_no_extreme_and_no_end_of_a_line_is_lost(first: list[Row], second: list[Row]) -> None:
     bodies: list[Body] = [block_of(first), Event(event_type="control", timestamp=1.0), block_of(second)]
-    outline = outline_of(records_of(bodies))
+    overview = overview_of(records_of(bodies))
     for place, points in _lines([*first, *second]).items():
-        _compare(outline, place, points)
+        _compare(overview, place, points)
     counted = [metrics for _, metrics in [*first, *second] if "currentStep" in metrics]
-    assert rows_of(outline) == len(counted)
-    assert {(strand.model, name) for strand in outline for name in strand.lines} >= _lines([*first, *second]).keys()
+    assert rows_of(overview) == len(counted)
+    assert {(strand.model, name) for strand in overview for name in strand.lines} >= _lines([*first, *second]).keys()
 
 
 @given(st.lists(ROWS, min_size=1, max_size=2 * FAN_OUT))
-def test_an_outline_of_outlines_loses_nothing_either(parts: list[list[Row]]) -> None:
+def test_an_overview_of_overviews_loses_nothing_either(parts: list[list[Row]]) -> None:
     rows = [row for part in parts for row in part]
-    outline = outline_of_outlines([outline_of(records_of([block_of(part)])) for part in parts])
+    overview = overview_of_overviews([overview_of(records_of([block_of(part)])) for part in parts])
     for place, points in _lines(rows).items():
-        _compare(outline, place, points)
-    assert rows_of(outline) == rows_of(outline_of(records_of([block_of(rows)])))
+        _compare(overview, place, points)
+    assert rows_of(overview) == rows_of(overview_of(records_of([block_of(rows)])))
 
 
 def test_buckets_of_the_next_level_stand_for_so_many_times_more_rows() -> None:
-    parts = [outline_of(training(4 * BUCKET_ROWS, first=1 + 4 * BUCKET_ROWS * place)) for place in range(FAN_OUT)]
-    (strand,) = outline_of_outlines(parts)
+    parts = [overview_of(training(4 * BUCKET_ROWS, first=1 + 4 * BUCKET_ROWS * place)) for place in range(FAN_OUT)]
+    (strand,) = overview_of_overviews(parts)
     assert list(strand.rows) == [float(FAN_OUT * BUCKET_ROWS)] * 4
     assert steps_of([strand]) == (1.0, 4.0 * BUCKET_ROWS * FAN_OUT)
 
@@ -95,8 +95,8 @@ def test_attempts_and_models_are_told_apart() -> None:
         *training(2, model=2),
         *records_of([block_of([(1.0, {"currentStep": 9.0, "loss": 5.0})])], attempt=2),
     ]
-    outline = outline_of(records)
-    assert [(strand.attempt, strand.model, rows_of([strand])) for strand in outline] == [
+    overview = overview_of(records)
+    assert [(strand.attempt, strand.model, rows_of([strand])) for strand in overview] == [
         (1, 1, 3),
         (1, 2, 2),
         (2, 1, 1),
@@ -105,32 +105,32 @@ def test_attempts_and_models_are_told_apart() -> None:
 
 def test_a_step_that_came_as_an_event_counts_as_a_row() -> None:
     event = Event(event_type="step_update", timestamp=1.0, metrics={"currentStep": 4.0, "loss": 2.0}, message="hello")
-    (strand,) = outline_of(records_of([event]))
+    (strand,) = overview_of(records_of([event]))
     assert list(strand.lines["loss"]) == [4.0, 2.0, 4.0, 2.0, 4.0, 2.0, 4.0, 2.0]
 
 
 def test_what_has_no_rows_encloses_nothing() -> None:
-    outline = outline_of(records_of([Event(event_type="control", timestamp=1.0)]))
-    assert (outline, rows_of(outline), steps_of(outline)) == ([], 0, (math.inf, -math.inf))
+    overview = overview_of(records_of([Event(event_type="control", timestamp=1.0)]))
+    assert (overview, rows_of(overview), steps_of(overview)) == ([], 0, (math.inf, -math.inf))
 
 
 @given(ROWS)
-def test_an_outline_comes_back_from_its_bytes(rows: list[Row]) -> None:
-    outline = outline_of(records_of([block_of(rows)]))
-    again = decode_outline(encode_outline(outline))
-    assert [_bits(strand.lines.values()) for strand in again] == [_bits(strand.lines.values()) for strand in outline]
+def test_an_overview_comes_back_from_its_bytes(rows: list[Row]) -> None:
+    overview = overview_of(records_of([block_of(rows)]))
+    again = decode_overview(encode_overview(overview))
+    assert [_bits(strand.lines.values()) for strand in again] == [_bits(strand.lines.values()) for strand in overview]
     assert [(s.attempt, s.model, s.rows, s.low, s.high, list(s.lines)) for s in again] == [
-        (s.attempt, s.model, s.rows, s.low, s.high, list(s.lines)) for s in outline
+        (s.attempt, s.model, s.rows, s.low, s.high, list(s.lines)) for s in overview
     ]
 
 
 @pytest.mark.parametrize("changes", [{2: 0}, {2: 7}, {3: []}, {4: b"no zlib"}, {0: "one"}])
-def test_bytes_that_are_no_outline_are_refused(changes: dict[int, object]) -> None:
-    (packed,) = msgspec.msgpack.decode(encode_outline(outline_of(training(10))))
+def test_bytes_that_are_no_overview_are_refused(changes: dict[int, object]) -> None:
+    (packed,) = msgspec.msgpack.decode(encode_overview(overview_of(training(10))))
     for place, value in changes.items():
         packed[place] = value
-    with pytest.raises(InvalidInput, match="no outline"):
-        decode_outline(msgspec.msgpack.encode([packed]))
+    with pytest.raises(InvalidInput, match="no overview"):
+        decode_overview(msgspec.msgpack.encode([packed]))
 
 
 def _lines(rows: Sequence[Row]) -> dict[tuple[int, str], list[tuple[float, float]]]:
@@ -145,8 +145,8 @@ def _lines(rows: Sequence[Row]) -> dict[tuple[int, str], list[tuple[float, float
     return lines
 
 
-def _compare(outline: Outline, place: tuple[int, str], points: Sequence[tuple[float, float]]) -> None:
-    (strand,) = [strand for strand in outline if strand.model == place[0]]
+def _compare(overview: Overview, place: tuple[int, str], points: Sequence[tuple[float, float]]) -> None:
+    (strand,) = [strand for strand in overview if strand.model == place[0]]
     line = strand.lines[place[1]]
     kept = [(line[at], line[at + 1]) for at in range(0, len(line) - 4, 2) if math.isfinite(line[at])]
     values = [value for _, value in points]
