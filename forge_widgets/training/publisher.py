@@ -20,6 +20,7 @@ from forge_widgets.errors import RateLimited, SequenceGap, StoreDamaged, StoreUn
 from forge_widgets.stores.base import Distant, Receipt, Snapshot, Store
 from forge_widgets.training.buffer import Barrier, Buffer, Item, RawEvent, Successor
 from forge_widgets.training.clock import ProducerClock
+from forge_widgets.training.compactor import Compactor
 from forge_widgets.training.pulse import BEAT_INTERVAL_S, Pulse
 from forge_widgets.training.rows import Refusals, RowBuilder
 
@@ -89,6 +90,7 @@ class Publisher:
         self._retry_after_s = 0.0
         self._said_limit = False
         self._pulse = Pulse(session_id)
+        self._compactor = Compactor(session_id)
         # Seconds between flushes: what suits the store.
         self._flush_interval_s = FLUSH_INTERVAL_S
         buffer.wake = self.wake
@@ -156,6 +158,8 @@ class Publisher:
             elif not worked:
                 self._rest()
             elif len(self._buffer) < BATCH_ITEMS:  # what is more than a batch does not wait
+                if self._store is not None:
+                    self._compactor.compact_some(self._store)
                 self._sleep(started + self._flush_interval_s - time.monotonic())
 
     def _retry_pause(self) -> float:
@@ -230,7 +234,9 @@ class Publisher:
         except Exception as error:  # noqa: BLE001  # no fault of a store may end this thread: say it, keep, try again
             self._failed(f"{type(error).__name__}: {error}", error)
         else:
-            self._sequence += sum(map(length, self._pending))
+            recorded = sum(map(length, self._pending))
+            self._sequence += recorded
+            self._compactor.note(recorded)
             first = receipt.attempt != self._attempt
             self._attempt = receipt.attempt
             self._pending = []
@@ -332,6 +338,8 @@ class Publisher:
             reason = self._reason or "time ran out"
             logger.error("%s: %d events and steps were not saved (%s)", self.session_id, left, reason)
         self._beat(closed=True)
+        if self._store is not None and not left:
+            self._compactor.compact_rest(self._store, math.inf if self._closing_by is None else self._closing_by)
         if self._store is not None and self._owns_store:
             try:
                 self._store.close()

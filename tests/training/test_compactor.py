@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+import forge_widgets as forge
 from forge_widgets.core.events import Body, length
 from forge_widgets.errors import StoreUnavailable
 from forge_widgets.stores import compaction, open_store
 from forge_widgets.stores.sqlite import SqliteStore
 from forge_widgets.training import compactor
 from forge_widgets.training.compactor import Compactor
-from tests.stores.batches import batch, steps
+from tests.stores.batches import batch, recorded_steps, steps
 
 
 @pytest.fixture(autouse=True)
@@ -103,4 +104,18 @@ def test_a_store_that_can_not_compact_now_is_asked_again_later(tmp_path: Path) -
     one.note(1_000)
     one.compact_some(store)
     one.compact_rest(store, math.inf)
+    store.close()
+
+
+def test_a_training_leaves_a_compact_log_with_every_step_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with forge.run("s", total_steps=500, store=tmp_path) as run:
+        for step in range(1, 501):
+            run.log(loss=1.0 / step)
+            if step % 10 == 0:
+                run.flush()
+    store = SqliteStore(tmp_path)
+    read = store.read("s", 0)
+    assert read is not None
+    assert recorded_steps(read.records) == [float(step) for step in range(1, 501)]
+    assert len(read.records) < 12
     store.close()
