@@ -23,8 +23,8 @@ LEFT_OUT: Any = struct.unpack("<d", b"forge!\xf8\x7f")[0]
 COMMON = ("currentStep", "loss", "currentModel", "totalSteps", "totalModels", "accuracy", "learning_rate", "grad_norm")
 """The metrics that every packed step has room for, in order: what most loops log."""
 
-MAX_SHAPES = 256
-"""Shapes that one ring knows; steps of further ones are kept as they are given."""
+MAX_NAMINGS = 256
+"""Sets of names beside the COMMON ones that one ring knows; steps with further ones are kept as they are given."""
 
 _HEAD = 2  # the shape's number and the moment
 _MODEL = _HEAD + COMMON.index("currentModel")
@@ -33,29 +33,22 @@ _LEFT_OUT_BYTES = struct.pack("d", LEFT_OUT)
 _LEFT_OUT_BITS = array("q", _LEFT_OUT_BYTES)[0]
 
 
-def _packer(names: Sequence[str]) -> Callable[..., bytes]:
-    return struct.Struct(f"{_HEAD + len(names)}d").pack
+pack_common = struct.Struct(f"{_HEAD + len(COMMON)}d").pack
+"""Pack the shape's number, the moment and the COMMON metrics. Raises struct.error for what is no number."""
 
-
-pack_from_zero = _packer(COMMON)
-"""Pack 0.0, the moment and the COMMON metrics of a step whose model counts from 0. Raises struct.error for what is no number."""
-
-pack_with_own = _packer((*COMMON, "own"))
-"""The same with the number that ``Shapes.alone`` says, and one metric more."""
-
-pack_from_one = _packer(COMMON)
-"""Pack 1.0, the moment and the COMMON metrics of a step whose model counts from 1."""
+FROM_ZERO, FROM_ONE = 0.0, 1.0
+"""Numbers of the shapes of the COMMON metrics alone: of steps whose model counts from 0, or from 1."""
 
 
 class Shape(NamedTuple):
-    """How the numbers of a packed step lie: number of the shape, moment, COMMON metrics, others."""
+    """How a packed step lies: its number, the moment, the COMMON metrics by ``pack_common``, others by ``pack_others``."""
 
     number: float
     # All of its metrics' names, as the caller wrote them.
     names: tuple[str, ...]
-    pack: Callable[..., bytes]
+    pack_others: Callable[..., bytes]
     # What makes its model count from 1.
-    to_model: int = 0
+    to_model: int
 
 
 class Shapes:
@@ -66,34 +59,33 @@ class Shapes:
         # the others are plain: numbers without a wait, an array library's scalars among them.
         self.known: dict[tuple[object, ...], Shape] = {}
         self.plain: set[type] = {float, int}
-        # The number of a shape of one metric beside the COMMON ones, by its name and type; models count from 0 there.
-        self.alone: dict[tuple[str, type], float] = {}
-        self._shapes = [Shape(0.0, COMMON, pack_from_zero, 1), Shape(1.0, COMMON, pack_from_one)]
-        self._by_others: dict[tuple[str, ...], Shape] = {(): self._shapes[1]}
+        # By the others' names: shapes of steps whose model counts from 0, and from 1.
+        self.from_zero: dict[tuple[str, ...], Shape] = {}
+        self._from_one: dict[tuple[str, ...], Shape] = {}
+        self._shapes: list[Shape] = []
         # One that its holder may take again: a signal's handler may record a step, too.
         self._lock = threading.RLock()
+        self.of(())
 
     def of(self, others: tuple[str, ...]) -> Shape | None:
-        """Return the shape of steps with these metrics beside the COMMON ones; None where there are too many shapes."""
+        """Return the shape of steps with these metrics beside the COMMON ones, models from 1; None where there are too many."""
         with self._lock:
-            if others not in self._by_others and len(self._shapes) < MAX_SHAPES:
-                self._by_others[others] = self._add((*COMMON, *others))
-            return self._by_others.get(others)
+            if others not in self._from_one and len(self._from_one) < MAX_NAMINGS:
+                self.from_zero[others] = self._add(others, to_model=1)
+                self._from_one[others] = self._add(others, to_model=0)
+            return self._from_one.get(others)
 
     def learn(self, shape: Shape, values: tuple[Any, ...]) -> None:
         """Note that a step of this shape whose values are of the same types as these can be packed as it is, if it can."""
-        if len(self.known) >= MAX_SHAPES or not all(isinstance(value, Real) for value in values):
-            return
-        self.plain.update(map(type, values))
-        common, others = values[: len(COMMON)], shape.names[len(COMMON) :]
-        kinds = (*map(type, common), others)
-        self.known[kinds] = shape
-        if len(others) == 1:
-            with self._lock:
-                self.alone[others[0], type(values[-1])] = self._add(shape.names, to_model=1).number
+        if len(self.known) < 4 * MAX_NAMINGS and all(isinstance(value, Real) for value in values):
+            self.plain.update(map(type, values))
+            common = len(COMMON)
+            kinds = (*map(type, values[:common]), shape.names[common:])
+            self.known[kinds] = shape
 
-    def _add(self, names: tuple[str, ...], to_model: int = 0) -> Shape:
-        self._shapes.append(Shape(float(len(self._shapes)), names, _packer(names), to_model))
+    def _add(self, others: tuple[str, ...], *, to_model: int) -> Shape:
+        pack_others = struct.Struct(f"{len(others)}d").pack
+        self._shapes.append(Shape(float(len(self._shapes)), (*COMMON, *others), pack_others, to_model))
         return self._shapes[-1]
 
     def at(self, row: bytes) -> Shape:

@@ -22,7 +22,7 @@ from forge_widgets.stores import is_remote, open_for_recording, pending
 from forge_widgets.stores.base import Store
 from forge_widgets.training.buffer import Buffer, RawEvent, RawRow, Row, Successor
 from forge_widgets.training.identity import new_producer
-from forge_widgets.training.packed import COMMON, LEFT_OUT, pack_from_one
+from forge_widgets.training.packed import COMMON, LEFT_OUT, Shapes, pack_common
 from forge_widgets.training.publisher import CLOSE_TIMEOUT_S, Publisher
 from forge_widgets.training.rows import Refusals
 from forge_widgets.training.values import NotANumber, capture
@@ -133,34 +133,35 @@ class Run:
             for value in others.values():
                 if type(value) not in shapes.plain:
                     raise KeyError
-            row: Row = pack_from_one(
-                1.0, moment, step, loss, model, total_steps, total_models, accuracy, learning_rate, grad_norm,
-            ) if not others else shape.pack(  # a call with * takes three times as long
-                shape.number, moment, step, loss, model, total_steps, total_models,
-                accuracy, learning_rate, grad_norm, *others.values(),
+            packed = pack_common(
+                shape.number, moment, step, loss, model, total_steps, total_models, accuracy, learning_rate, grad_norm,
             )
+            row: Row = packed + shape.pack_others(*others.values()) if others else packed
         except (KeyError, struct.error):  # unknown as yet, a tensor, none at all, or too large for a double
             row = self._looked_at(
-                moment, names, step, loss, model, total_steps, total_models,
+                shapes, moment, names, step, loss, model, total_steps, total_models,
                 accuracy, learning_rate, grad_norm, *others.values(),
             )
-        if len(buffer.items) < buffer.room and not buffer.idle:
+        if len(buffer.items) < buffer.room:
             buffer.items.append(row)
+            if buffer.idle:  # looked at after the append: the publisher looks at both the other way round
+                buffer.wake()
         else:
             buffer.add_row(row)
         return buffer
     # fmt: on
 
-    def _looked_at(self, moment: float, others: tuple[str, ...], *values: Any) -> Row:
+    def _looked_at(self, shapes: Shapes, moment: float, others: tuple[str, ...], *values: Any) -> Row:
         """Take a step value by value; note whether one like it can be packed without a look the next time."""
-        shapes, names = self._buffer.shapes, (*COMMON, *others)
+        names = (*COMMON, *others)
         given = zip(names, values, strict=True)
         captured = tuple([value if type(value) is float else self._capture(name, value) for name, value in given])
         shape = shapes.of(others)
         if shape is None or not all(type(value) is float for value in captured):
             return RawRow(moment, names, captured)
         shapes.learn(shape, values)
-        return shape.pack(shape.number, moment, *captured)
+        common = len(COMMON)
+        return pack_common(shape.number, moment, *captured[:common]) + shape.pack_others(*captured[common:])
 
     def add_event(
         self,

@@ -17,7 +17,17 @@ from forge_widgets import create_progress_hooks
 from forge_widgets.core.metrics import DEFAULTS, complete, wire_name
 from forge_widgets.stores.memory import MemoryStore
 from forge_widgets.training.buffer import CAPACITY, Buffer, Dropped, RawEvent
-from forge_widgets.training.packed import COMMON, LEFT_OUT, MAX_SHAPES, Shapes, columns_of, pack_from_zero, unpacked
+from forge_widgets.training.packed import (
+    COMMON,
+    FROM_ONE,
+    FROM_ZERO,
+    LEFT_OUT,
+    MAX_NAMINGS,
+    Shapes,
+    columns_of,
+    pack_common,
+    unpacked,
+)
 from forge_widgets.training.run import Run
 from tests.training.conftest import Recorded
 
@@ -149,12 +159,12 @@ def test_steps_of_several_kinds_that_take_turns_are_recorded_in_their_order(
 
 def test_more_names_than_a_ring_knows_shapes_of_are_recorded_all_the_same(folder: Path, recorded: Recorded) -> None:
     hooks: Any = create_progress_hooks("s", store=folder)
-    for step in range(MAX_SHAPES + 20):
+    for step in range(MAX_NAMINGS + 20):
         hooks.emit_step_update(step, 0.5, **{f"own{step}": float(step)})
         assert step % 50 or hooks.flush()
     assert hooks.flush()
     rows = recorded.rows("s")
-    assert [row[f"own{step}"] for step, row in enumerate(rows)] == [float(step) for step in range(MAX_SHAPES + 20)]
+    assert [row[f"own{step}"] for step, row in enumerate(rows)] == [float(step) for step in range(MAX_NAMINGS + 20)]
     hooks.close()
 
 
@@ -202,7 +212,7 @@ def test_a_full_ring_of_common_steps_takes_less_than_5_mb() -> None:
     ring = Buffer()
     tracemalloc.start()
     while ring.room:
-        ring.add_row(pack_from_zero(0.0, 1.0, len(ring), 0.5, *[LEFT_OUT] * (len(COMMON) - 2)))
+        ring.add_row(pack_common(FROM_ZERO, 1.0, len(ring), 0.5, *[LEFT_OUT] * (len(COMMON) - 2)))
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(ring) == CAPACITY + 1
@@ -242,7 +252,7 @@ def test_numbers_that_only_look_left_out_across_two_of_them_are_kept() -> None:
     assert shape is not None
     # The bytes of LEFT_OUT, four in the one and four in the next number of a column.
     torn = np.frombuffer(b"\0\0\0\0" + np.float64(LEFT_OUT).tobytes() + b"\0\0\0\0", dtype=np.float64)
-    rows = [shape.pack(1.0, 0.0, 1.0, float(loss), *[LEFT_OUT] * (len(COMMON) - 2)) for loss in torn]
+    rows = [pack_common(FROM_ONE, 0.0, 1.0, float(loss), *[LEFT_OUT] * (len(COMMON) - 2)) for loss in torn]
     _, columns = columns_of(shape, rows)
     named = dict(columns)
     assert list(named) == ["currentStep", "loss"]
