@@ -1,58 +1,64 @@
-// Reads what came over the wire as `unknown`: each reader returns a value of its type or throws Malformed.
-// Called by messages.ts alone, which turns Malformed into null.
+// Reads what came over the wire as `unknown`: each reader returns a value of its type or throws Malformed, which says no more:
+// whoever parses a message turns it into null. Called by messages.ts and finer.ts.
 
-/** Says what was wrong where; never leaves messages.ts. */
+/** Never leaves the two that parse. */
 export class Malformed extends Error {}
 
-type Fields = ReadonlyMap<string, unknown>;
+export type Reader<T> = (value: unknown) => T;
+
+type Readers = Readonly<Record<string, Reader<unknown>>>;
+type ReadBy<R extends Readers> = { readonly [Name in keyof R]: ReturnType<R[Name]> };
 
 /** Read an object's fields; a Map, so that a metric named `__proto__` is a name like any other. */
-export function fields(value: unknown, where: string): Fields {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Malformed(`${where} is no object`);
+export function fields(value: unknown): ReadonlyMap<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Malformed();
   return new Map<string, unknown>(Object.entries(value));
 }
 
-export function text(value: unknown, where: string): string {
-  if (typeof value !== 'string') throw new Malformed(`${where} is no text`);
+export function text(value: unknown): string {
+  if (typeof value !== 'string') throw new Malformed();
   return value;
 }
 
-export function flag(value: unknown, where: string): boolean {
-  if (typeof value !== 'boolean') throw new Malformed(`${where} is neither true nor false`);
+export function flag(value: unknown): boolean {
+  if (typeof value !== 'boolean') throw new Malformed();
   return value;
 }
 
-export function list(value: unknown, where: string): readonly unknown[] {
-  if (!Array.isArray(value)) throw new Malformed(`${where} is no list`);
+export function list(value: unknown): readonly unknown[] {
+  if (!Array.isArray(value)) throw new Malformed();
   return value;
 }
 
 /** Read a number; the names of those that are not finite stand for them. */
-export function number(value: unknown, where: string): number {
+export function number(value: unknown): number {
   if (typeof value === 'number') return value;
   if (value === 'NaN') return NaN;
   if (value === 'Infinity') return Infinity;
   if (value === '-Infinity') return -Infinity;
-  throw new Malformed(`${where} is no number`);
+  throw new Malformed();
 }
 
 /** Read a number that has to be finite: an offset, a count, a time. */
-export function finite(value: unknown, where: string): number {
-  if (typeof value !== 'number' || !Number.isFinite(value)) throw new Malformed(`${where} is no finite number`);
+export function finite(value: unknown): number {
+  if (typeof value !== 'number' || !Number.isFinite(value)) throw new Malformed();
   return value;
 }
 
-/** Read a value that may be left out or null. */
-export function optional<T>(value: unknown, fallback: T, read: (present: unknown) => T): T {
-  return value === undefined || value === null ? fallback : read(value);
+/** Return the reader of a value that may be left out or null. */
+export function optional<T>(fallback: T, reader: Reader<T>): Reader<T> {
+  return (value) => (value === undefined || value === null ? fallback : reader(value));
 }
 
-/** Read a field that has to be there. */
-export function at<T>(read: Fields, name: string, reader: (value: unknown, where: string) => T): T {
-  return reader(read.get(name), name);
+/** Return the reader of a list. */
+export function listOf<T>(reader: Reader<T>): Reader<readonly T[]> {
+  return (value) => list(value).map((each) => reader(each));
 }
 
-/** Read a field that may be left out or null. */
-export function atOr<T>(read: Fields, name: string, fallback: T, reader: (present: unknown, where: string) => T): T {
-  return optional(read.get(name), fallback, (present) => reader(present, name));
+/** Return the reader of an object that has these fields; others are passed over. */
+export function object<R extends Readers>(readers: R): Reader<ReadBy<R>> {
+  return (value) => {
+    const read = fields(value);
+    return Object.fromEntries(Object.entries(readers).map(([name, reader]) => [name, reader(read.get(name))])) as ReadBy<R>;
+  };
 }

@@ -1,9 +1,10 @@
 // The messages of docs/PROTOCOL.md as typed unions, parsed once where they come in: what can't be understood is null,
 // fields that are not named here are passed over. Pure; called by the adapters.
 import { readBrief } from './brief';
-import { at, atOr, fields, finite, flag, list, Malformed, number, optional, text } from './json';
+import { fields, finite, flag, list, listOf, Malformed, number, object, optional, text } from './json';
+import type { Reader } from './json';
 import { lastOffset } from './records';
-import type { Column, EventType, LogRecord, Rows, Status, TrainingEvent } from './records';
+import type { Column, EventType, LogRecord, Rows, Status } from './records';
 import type { LinePoints } from './series';
 import type { Metric, Model, Pace, Phase, Stamp, State } from './state';
 
@@ -103,28 +104,23 @@ export type ServerMessage = Welcome | Frame | Shape | Heartbeat | Poll | Pong | 
 /** Parse a message; null where it is none of ours or is malformed. */
 export function parseMessage(message: unknown): ServerMessage | null {
   try {
-    const read = fields(message, 'message');
-    const type = read.get('type');
+    const type = fields(message).get('type');
     switch (type) {
       case 'welcome':
-        return welcome(read);
+        return { type, ...welcome(message) };
       case 'frame':
-        return frame(read);
+        return frame(message);
       case 'heartbeat':
-        return heartbeat(read);
+        return heartbeat(message);
       case 'shape':
-        return shape(read);
+        return shape(message);
       case 'poll':
-        return poll(read);
+        return { type, ...poll(message) };
       case 'pong':
       case 'unsubscribed':
         return { type };
       case 'error':
-        return {
-          type: 'error',
-          error: at(read, 'error', text),
-          protocols: atOr(read, 'protocols', [], numbers),
-        };
+        return { type, ...serverError(message) };
       default:
         return null;
     }
@@ -150,85 +146,115 @@ export function isFrame(message: unknown): boolean {
   return typeof message === 'string' && /"type"\s*:\s*"frame"/.test(message);
 }
 
-type Fields = ReadonlyMap<string, unknown>;
+const welcome = object({ protocol: finite, storeId: text, heartbeatSeconds: finite, timestamp: finite });
 
-function welcome(read: Fields): Welcome {
-  return {
-    type: 'welcome',
-    protocol: at(read, 'protocol', finite),
-    storeId: at(read, 'storeId', text),
-    heartbeatSeconds: at(read, 'heartbeatSeconds', finite),
-    timestamp: at(read, 'timestamp', finite),
-  };
-}
+const heartbeat: Reader<Heartbeat> = object({
+  type: () => 'heartbeat' as const,
+  epoch: text,
+  top: finite,
+  unsaved: finite,
+  reason: text,
+  timestamp: finite,
+});
 
-function heartbeat(read: Fields): Heartbeat {
-  return {
-    type: 'heartbeat',
-    epoch: at(read, 'epoch', text),
-    top: at(read, 'top', finite),
-    unsaved: at(read, 'unsaved', finite),
-    reason: at(read, 'reason', text),
-    timestamp: at(read, 'timestamp', finite),
-  };
-}
+const shape: Reader<Shape> = object({
+  type: () => 'shape' as const,
+  id: finite,
+  epoch: text,
+  attempt: finite,
+  producer: text,
+  names: listOf(text),
+});
 
-function shape(read: Fields): Shape {
-  return {
-    type: 'shape',
-    id: at(read, 'id', finite),
-    epoch: at(read, 'epoch', text),
-    attempt: at(read, 'attempt', finite),
-    producer: at(read, 'producer', text),
-    names: at(read, 'names', list).map((name) => text(name, 'names')),
-  };
-}
+const poll = object({
+  protocol: finite,
+  storeId: text,
+  frame: optional<Frame | null>(null, frame),
+  heartbeat,
+  deleted: optional(false, flag),
+});
 
-function poll(read: Fields): Poll {
-  return {
-    type: 'poll',
-    protocol: at(read, 'protocol', finite),
-    storeId: at(read, 'storeId', text),
-    frame: atOr<Frame | null>(read, 'frame', null, (value, name) => frame(fields(value, name))),
-    heartbeat: heartbeat(at(read, 'heartbeat', fields)),
-    deleted: atOr(read, 'deleted', false, flag),
-  };
-}
+const serverError = object({ error: text, protocols: optional<readonly number[]>([], listOf(finite)) });
 
-function frame(read: Fields): Frame {
-  if (read.has('brief')) return briefFrame(at(read, 'brief', text), shape(at(read, 'shape', fields)));
-  const range = {
-    type: 'frame' as const,
-    epoch: at(read, 'epoch', text),
-    from: at(read, 'from', finite),
-    to: at(read, 'to', finite),
-  };
-  if (!at(read, 'key', flag)) {
-    return { ...range, key: false, records: recordsOf(range, at(read, 'records', list).map(record)) };
-  }
-  return {
-    ...range,
-    key: true,
-    recovered: atOr(read, 'recovered', true, flag),
-    coarse: atOr(read, 'coarse', false, flag),
-    coalesced: atOr(read, 'coalesced', 0, finite),
-    events: atOr(read, 'events', [], (value, name) => list(value, name).map(record)),
-    trimmed: atOr(read, 'trimmed', 0, finite),
-    state: state(at(read, 'state', fields)),
-    series: at(read, 'series', list).map(linePoints),
-  };
+const stamp: Reader<Stamp> = (value) => {
+  const [timestamp, producer, sequence] = list(value);
+  return [finite(timestamp), text(producer), finite(sequence)];
+};
+
+const state: Reader<State> = object({
+  attempt: finite,
+  status,
+  statusStamp: stamp,
+  metrics,
+  message: text,
+  error: text,
+  lost: flag,
+  startedAt: finite,
+  updatedAt: finite,
+  rows: finite,
+  thinned: finite,
+  steppedAt: finite,
+  phases: listOf<Phase>(object({ name: text, completedAt: finite })),
+  models: listOf<Model>(object({ number: finite, loss: optional<number | null>(null, number), completed: flag })),
+  pace: listOf(pace),
+});
+
+const rows = object({ timestamps: listOf(finite), columns: fields, thinned: optional(0, finite) });
+const cells = listOf(optional<number | null>(null, number));
+
+const event = object({
+  eventType,
+  timestamp: finite,
+  metrics: optional<ReadonlyMap<string, number>>(new Map(), (value) => new Map([...fields(value)].map(([name, each]) => [name, number(each)]))),
+  status: optional<Status | null>(null, status),
+  message: optional('', text),
+  name: optional('', text),
+  error: optional('', text),
+});
+
+const placed = object({ offset: finite, attempt: finite, producer: text, sequence: finite });
+
+const line: Reader<LinePoints> = object({
+  metric: text,
+  model: finite,
+  steps: listOf(number),
+  values: listOf(optional(NaN, number)),
+});
+
+const range = object({ type: () => 'frame' as const, epoch: text, from: finite, to: finite, key: flag });
+
+const keyFrame = object({
+  recovered: optional(true, flag),
+  coarse: optional(false, flag),
+  coalesced: optional(0, finite),
+  events: optional<readonly LogRecord[]>([], listOf(record)),
+  trimmed: optional(0, finite),
+  state,
+  series: listOf(linePoints),
+});
+
+const deltaFrame = object({ records: listOf(record) });
+
+const briefly = object({ brief: text, shape });
+
+function frame(value: unknown): Frame {
+  if (fields(value).has('brief')) return briefFrame(value);
+  const read = range(value);
+  if (read.key) return { ...read, key: true, ...keyFrame(value) };
+  return { ...read, key: false, records: recordsOf(read, deltaFrame(value).records) };
 }
 
 /** Read a frame in brief that came as text: base64, its shape beside it. */
-function briefFrame(encoded: string, told: Shape): Frame {
+function briefFrame(value: unknown): Frame {
+  const { brief, shape: told } = briefly(value);
   let data: Uint8Array<ArrayBuffer>;
   try {
-    data = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
+    data = Uint8Array.from(atob(brief), (character) => character.charCodeAt(0));
   } catch {
-    throw new Malformed('brief is no base64');
+    throw new Malformed();
   }
   const read = readBrief(data.buffer, new Map([[told.id, told]]));
-  if (read === null) throw new Malformed('brief is no frame');
+  if (read === null) throw new Malformed();
   return read;
 }
 
@@ -236,113 +262,46 @@ function briefFrame(encoded: string, told: Shape): Frame {
 function recordsOf({ from, to }: { from: number; to: number }, records: readonly LogRecord[]): readonly LogRecord[] {
   let next = from;
   for (const each of records) {
-    if (each.offset !== next) throw new Malformed('records leave something out');
+    if (each.offset !== next) throw new Malformed();
     next = lastOffset(each) + 1;
   }
-  if (from < 1 || next !== to + 1) throw new Malformed('records are not those of the range');
+  if (from < 1 || next !== to + 1) throw new Malformed();
   return records;
 }
 
-function state(read: Fields): State {
-  const metrics = new Map<string, Metric>();
-  for (const [name, value] of at(read, 'metrics', fields)) metrics.set(name, metric(value));
-  return {
-    attempt: at(read, 'attempt', finite),
-    status: at(read, 'status', status),
-    statusStamp: at(read, 'statusStamp', stamp),
-    metrics,
-    message: at(read, 'message', text),
-    error: at(read, 'error', text),
-    lost: at(read, 'lost', flag),
-    startedAt: at(read, 'startedAt', finite),
-    updatedAt: at(read, 'updatedAt', finite),
-    rows: at(read, 'rows', finite),
-    thinned: at(read, 'thinned', finite),
-    steppedAt: at(read, 'steppedAt', finite),
-    phases: at(read, 'phases', list).map(phase),
-    models: at(read, 'models', list).map(model),
-    pace: at(read, 'pace', list).map(pace),
-  };
-}
-
-function metric(value: unknown): Metric {
-  const [newest, saidBy] = list(value, 'metric');
-  return [number(newest, 'metric value'), stamp(saidBy)];
-}
-
-function stamp(value: unknown): Stamp {
-  const [timestamp, producer, sequence] = list(value, 'stamp');
-  return [finite(timestamp, 'timestamp'), text(producer, 'producer'), finite(sequence, 'sequence')];
-}
-
-function phase(value: unknown): Phase {
-  const read = fields(value, 'phase');
-  return { name: at(read, 'name', text), completedAt: at(read, 'completedAt', finite) };
-}
-
-function model(value: unknown): Model {
-  const read = fields(value, 'model');
-  return {
-    number: at(read, 'number', finite),
-    loss: atOr<number | null>(read, 'loss', null, number),
-    completed: at(read, 'completed', flag),
-  };
+function metrics(value: unknown): ReadonlyMap<string, Metric> {
+  return new Map([...fields(value)].map(([name, metric]) => {
+    const [newest, saidBy] = list(metric);
+    return [name, [number(newest), stamp(saidBy)]];
+  }));
 }
 
 function pace(value: unknown): Pace {
-  const [timestamp, steps] = list(value, 'pace');
-  return [finite(timestamp, 'timestamp'), optional(steps, NaN, (present) => number(present, 'steps'))];
+  const [timestamp, steps] = list(value);
+  return [finite(timestamp), optional(NaN, number)(steps)];
 }
 
 function linePoints(value: unknown): LinePoints {
-  const read = fields(value, 'line');
-  const steps = at(read, 'steps', list).map((step) => number(step, 'step'));
-  const values = at(read, 'values', list).map((point) => optional(point, NaN, (present) => number(present, 'value')));
-  if (steps.length !== values.length) throw new Malformed('steps and values differ in length');
-  return { metric: at(read, 'metric', text), model: at(read, 'model', finite), steps, values };
+  const read = line(value);
+  if (read.steps.length !== read.values.length) throw new Malformed();
+  return read;
 }
 
 function record(value: unknown): LogRecord {
-  const read = fields(value, 'record');
-  return {
-    offset: at(read, 'offset', finite),
-    attempt: at(read, 'attempt', finite),
-    producer: at(read, 'producer', text),
-    sequence: at(read, 'sequence', finite),
-    body: read.has('rows') ? rows(at(read, 'rows', fields)) : event(at(read, 'event', fields)),
-  };
+  const read = fields(value);
+  return { ...placed(value), body: read.has('rows') ? rowsOf(read.get('rows')) : event(read.get('event')) };
 }
 
-function rows(read: Fields): Rows {
-  const timestamps = at(read, 'timestamps', list).map((timestamp) => finite(timestamp, 'timestamp'));
+function rowsOf(value: unknown): Rows {
+  const { timestamps, columns: read, thinned } = rows(value);
   const columns = new Map<string, Column>();
-  for (const [name, values] of at(read, 'columns', fields)) {
-    const column = list(values, name).map((cell) => optional<number | null>(cell, null, (present) => number(present, name)));
-    if (column.length !== timestamps.length) throw new Malformed(`column ${name} has another length than its rows`);
+  for (const [name, values] of read) {
+    const column = cells(values);
+    if (column.length !== timestamps.length) throw new Malformed();
     columns.set(name, column);
   }
-  if (timestamps.length === 0) throw new Malformed('rows without a row');
-  return { timestamps, columns, thinned: atOr(read, 'thinned', 0, finite) };
-}
-
-function event(read: Fields): TrainingEvent {
-  const metrics = new Map<string, number>();
-  for (const [name, value] of atOr<Fields>(read, 'metrics', new Map(), fields)) {
-    metrics.set(name, number(value, name));
-  }
-  return {
-    eventType: at(read, 'eventType', eventType),
-    timestamp: at(read, 'timestamp', finite),
-    metrics,
-    status: atOr<Status | null>(read, 'status', null, status),
-    message: atOr(read, 'message', '', text),
-    name: atOr(read, 'name', '', text),
-    error: atOr(read, 'error', '', text),
-  };
-}
-
-function numbers(value: unknown, where: string): number[] {
-  return list(value, where).map((one) => finite(one, where));
+  if (timestamps.length === 0) throw new Malformed();
+  return { timestamps, columns, thinned };
 }
 
 function status(value: unknown): Status {
@@ -354,7 +313,7 @@ function status(value: unknown): Status {
     case 'error':
       return value;
     default:
-      throw new Malformed('status is none that we know');
+      throw new Malformed();
   }
 }
 
@@ -371,7 +330,7 @@ function eventType(value: unknown): EventType {
       return value;
     default:
       // A kind that a newer server knows is a remark to us: it takes its offset and leaves the status as it is.
-      text(value, 'eventType');
+      text(value);
       return 'annotation';
   }
 }
