@@ -160,12 +160,12 @@ def test_a_machine_that_is_busy_while_a_page_opens_makes_no_slow_link(greeting_s
 
 def test_little_frames_are_marked_seldom_and_say_nothing_of_the_link() -> None:
     link = Link()
-    names = [link.sent(100, 0.05 * number) for number in range(21)]
-    assert [number for number, name in enumerate(names) if name is not None] == [0, 10, 20]
-    assert MARK_S == 0.5
-    assert link.acknowledged(names[20] or b"", 30.0)
+    names = [link.sent(100, 0.05 * number) for number in range(41)]
+    assert [number for number, name in enumerate(names) if name is not None] == [0, 20, 40]
+    assert MARK_S == 1.0
+    assert link.acknowledged(names[40] or b"", 30.0)
     assert (link.detail, link.greeted) == (FINE, True)
-    assert not link.acknowledged(names[10] or b"", 30.0)
+    assert not link.acknowledged(names[20] or b"", 30.0)
     assert not link.acknowledged(b"never sent", 30.0)
 
 
