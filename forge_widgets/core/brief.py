@@ -1,50 +1,43 @@
 """Delta frames of step rows in few bytes: what a live view is sent instead of JSON where it asks for it (docs/PROTOCOL.md).
 
 Pure. Rows of one producer become a table that is exact. Where they come so fast that no curve keeps them one by one, they
-become an outline: their number, the newest row, exact, and of each metric the least and the greatest value between. A frame
-that is anything else is None here, and travels as JSON.
+become an outline. A frame that goes on from the one before it on the same connection tells only how it differs from what was
+to be expected. A frame that is anything else is None here, and travels as JSON.
 """
 
 from __future__ import annotations
 
 import base64
-import math
-import struct
 from collections.abc import Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
 
+from forge_widgets.core.bits import Bits
+from forge_widgets.core.coding import Coding, Planner, Taken
 from forge_widgets.core.events import Record
+from forge_widgets.core.extremes import comes_fast, derives_perplexity, has_outline, put_lines
 from forge_widgets.core.metrics import COORDINATES
 from forge_widgets.core.steps import Column, StepBlock
 from forge_widgets.core.subscription import Frame
+from forge_widgets.core.table import Known, Table
 
 Wish = Literal["rows", "outline"]
 """How a viewer takes rows in brief: every one, or outlined where they come fast."""
 
 WISHES: tuple[Wish, ...] = ("rows", "outline")
 
-OUTLINE_ROWS = 3
-"""Fewer rows than this take less as they are."""
-
-OUTLINE_PER_S = 50.0
-"""Rows a second beyond which they are outlined: up to here every row costs less than polling would by far."""
-
-OUTLINE_SPAN_S = 2.0
-"""Rows of a longer time than this did not come as a stream: a viewer was away, and an outline would leave a gap in its curves."""
-
 MAX_SHAPES = 1_000
 """Shapes that a session's viewers are told of, and remember; frames of any other travel as JSON."""
 
-_ROWS, _OUTLINE = 1, 2
-_INTEGERS, _DOUBLES, _MASKED = 1, 2, 0x80
+MAX_PLANS = 500
+"""Beyond so many shapes those that there are are planned anew no more."""
+
 _EXACT_INTEGER = 2.0**50
-_LARGEST_SINGLE = 3.4e38
 
 
-class Shape(Struct, frozen=True):
-    """What many frames have in common, and a viewer is told once: whose rows they are, and of which metrics."""
+class Rows(Struct, frozen=True):
+    """Whose rows they are, and of which metrics."""
 
     epoch: str
     attempt: int
@@ -53,73 +46,148 @@ class Shape(Struct, frozen=True):
     names: tuple[str, ...]
 
 
-class Shapes:
-    """The shapes of one session's frames, numbered as they come; a number never means two of them."""
+class Shape(Struct, frozen=True):
+    """What many frames have in common, and a viewer is told once."""
 
-    def __init__(self) -> None:
-        self._numbers: dict[Shape, int] = {}
+    number: int
+    rows: Rows
+    # How timestamps are told, and then each metric.
+    codings: tuple[Coding, ...]
 
-    def number(self, shape: Shape) -> int | None:
-        """Return the number of a shape, from 1; None for one beyond MAX_SHAPES."""
-        known = self._numbers.get(shape)
-        if known is None and len(self._numbers) < MAX_SHAPES:
-            known = self._numbers[shape] = len(self._numbers) + 1
-        return known
+
+class Ending(Struct, frozen=True):
+    """The row that a frame ended with: what the next one on the same connection can go on from."""
+
+    offset: int
+    shape: Shape
+    known: Known
+    # The offset of the row before it that was told: the same where none was.
+    before: int
+
+    @property
+    def token(self) -> tuple[int, int]:
+        """What tells it from all other endings at the same offset."""
+        return self.shape.number, self.before
 
 
 class Brief(Struct, frozen=True):
     """A frame in brief."""
 
-    # The number of its shape, and what a viewer has to know of that before.
-    shape_id: int
+    # What a viewer has to know before.
     shape: Shape
     message: bytes
     # True where rows were left out of it.
     outlined: bool
+    # None where nothing can go on from it.
+    ending: Ending | None
 
 
-def shape_message(brief: Brief) -> dict[str, Any]:
+class Planned(Struct, frozen=True):
+    """A shape, and who plans the next one of the same rows."""
+
+    planner: Planner
+    shape: Shape
+
+
+class Shapes:
+    """The shapes of one session's frames, numbered as they come; a number never means two of them."""
+
+    def __init__(self) -> None:
+        self._planned: dict[tuple[Rows, bool], Planned] = {}
+        self._count = 0
+
+    def planned(self, rows: Rows, columns: Sequence[Taken], *, outlined: bool) -> Planned | None:
+        """Return by which plan a frame is told whose columns take so much; None where that is one shape too many."""
+        known = self._planned.get((rows, outlined))
+        if known is None and self._count >= MAX_SHAPES:
+            return None
+        planner = Planner() if known is None else known.planner
+        if planner.renewed(columns, may_renew=self._count < MAX_PLANS) or known is None:
+            self._count += 1
+            known = self._planned[rows, outlined] = Planned(planner, Shape(self._count, rows, planner.plan))
+        return known
+
+
+def shape_message(shape: Shape) -> dict[str, Any]:
     """Build the message that tells a viewer of a shape."""
-    shape = brief.shape
+    rows = shape.rows
     return {
         "type": "shape",
-        "id": brief.shape_id,
-        "epoch": shape.epoch,
-        "attempt": shape.attempt,
-        "producer": shape.producer,
-        "names": list(shape.names),
+        "id": shape.number,
+        "epoch": rows.epoch,
+        "attempt": rows.attempt,
+        "producer": rows.producer,
+        "names": list(rows.names),
+        "codings": [[coding.expected, coding.shift, coding.width] for coding in shape.codings],
     }
 
 
 def brief_text(brief: Brief) -> dict[str, Any]:
     """Build the frame that carries a message in brief where only text does: by itself, so with its shape."""
     data = base64.b64encode(brief.message).decode("ascii")
-    return {"type": "frame", "key": False, "shape": shape_message(brief), "brief": data}
+    return {"type": "frame", "key": False, "shape": shape_message(brief.shape), "brief": data}
 
 
-def brief_of(frame: Frame, shapes: Shapes, wish: Wish) -> Brief | None:
-    """Encode a delta frame that holds rows of one producer and the same metrics; None for any other."""
+def brief_of(frame: Frame, shapes: Shapes, wish: Wish, ending: Ending | None = None) -> Brief | None:
+    """Encode a delta frame that holds rows of one producer and the same metrics; None for any other.
+
+    ``ending`` is where the viewer's last frame in brief on this connection ended, if that was its last frame.
+    """
     block = None if frame.key else _joined(frame.records)
     if block is None:
         return None
     first = frame.records[0]
-    outlined = wish == "outline" and _comes_fast(block) and _has_outline(block)
+    # Of rows that a training began with an outline would not say when that was.
+    began = frame.state.started_at == block.timestamps[0]
+    outlined = wish == "outline" and not began and comes_fast(block) and has_outline(block)
     if not outlined and any(isinstance(record.body, StepBlock) and record.body.thinned for record in frame.records[1:]):
         # A viewer that has some of the rows already would not count what was dropped between the others.
         return None
-    shape = Shape(frame.epoch, first.attempt, first.producer, tuple(sorted(block.columns)))
-    number = shapes.number(shape)
-    if number is None:
-        return None
-    columns = [block.columns[name] for name in shape.names]
-    message = bytearray([_OUTLINE if outlined else _ROWS])
-    for value in (number, frame.first, len(block), _zigzag(first.sequence - frame.first), block.thinned):
-        _put_varint(message, value)
+    rows = Rows(frame.epoch, first.attempt, first.producer, tuple(sorted(block.columns)))
+    if ending is not None and (ending.shape.rows != rows or ending.offset + 1 != frame.first):
+        ending = None
+    table = Table(
+        block.slice(len(block) - 1) if outlined else block,
+        rows.names,
+        None if ending is None else ending.known,
+        derives=not outlined or derives_perplexity(block),
+    )
+    planned = shapes.planned(rows, table.taken, outlined=outlined)
+    return None if planned is None else _written(frame, block, table, planned, ending, outlined=outlined)
+
+
+def _written(
+    frame: Frame, block: StepBlock, table: Table, planned: Planned, ending: Ending | None, *, outlined: bool
+) -> Brief:
+    codings, own = table.choose(planned.shape.codings)
+    bits = Bits()
+    named = ending is None or ending.shape.number != planned.shape.number
+    bits.flags(True, outlined, ending is not None, own, len(block) > 1, block.thinned > 0, named, False)
+    if ending is not None:
+        bits.put(frame.first % 256, 8)
+    if named:
+        bits.number(planned.shape.number)
+    if ending is None:
+        bits.number(frame.first)
+        bits.number(frame.records[0].sequence)
+        bits.put_all((key % 2**64 for key in table.known.last), 64)
+    if len(block) > 1:
+        bits.number(len(block))
+    if block.thinned:
+        bits.number(block.thinned)
+    planned.planner.note_waste(table.put(bits, codings, planned.shape.codings, own=own))
     if outlined:
-        _put_outline(message, block, shape.names)
-    else:
-        _put_table(message, block.timestamps, columns)
-    return Brief(number, shape, bytes(message), outlined)
+        put_lines(bits, block, planned.shape.rows.names, codings[1:])
+    return Brief(planned.shape, bits.message(), outlined, _ending(frame, table, planned.shape, ending))
+
+
+def _ending(frame: Frame, table: Table, shape: Shape, before: Ending | None) -> Ending | None:
+    """Return what is known after a frame: the same for all viewers that have reached it by the same two rows."""
+    newest = table.newest
+    if newest is None:
+        return None
+    alone = frame.last if before is None else before.offset
+    return Ending(frame.last, shape, newest, frame.last - 1 if len(table) > 1 else alone)
 
 
 def _joined(records: Sequence[Record]) -> StepBlock | None:
@@ -137,7 +205,7 @@ def _joined(records: Sequence[Record]) -> StepBlock | None:
         if blocks and not _go_on(blocks[-1], record.body):
             return None
         blocks.append(record.body)
-    if not blocks or abs(records[0].sequence - records[0].offset) > _EXACT_INTEGER:
+    if not blocks or records[0].sequence > _EXACT_INTEGER:
         return None
     if len(blocks) == 1:
         return blocks[0]
@@ -164,96 +232,3 @@ def _end_to_end(columns: Sequence[Column]) -> Column:
     if all(column.present is None for column in columns):
         return Column(values)
     return Column(values, b"".join(column.present or b"\x01" * len(column.values) for column in columns))
-
-
-# --- outlines ------------------------------------------------------------------------------------
-
-
-def _comes_fast(block: StepBlock) -> bool:
-    took_s = block.timestamps[-1] - block.timestamps[0]
-    return len(block) >= OUTLINE_ROWS and took_s <= OUTLINE_SPAN_S and len(block) - 1 > OUTLINE_PER_S * took_s
-
-
-def _has_outline(block: StepBlock) -> bool:
-    """Say whether the newest row and the extremes tell all that a fold asks of the rows, and fit in single precision."""
-    steps, models = block.columns.get("currentStep"), block.columns.get("currentModel")
-    if steps is None or not _are_integers(steps.values):
-        return False
-    if models is not None and min(models.values) != max(models.values):
-        return False
-    # A sum that is no number tells of a NaN among them.
-    return all(
-        column.present is None
-        and abs(sum(column.values)) < _LARGEST_SINGLE
-        and max(map(abs, column.values)) < _LARGEST_SINGLE
-        for column in block.columns.values()
-    )
-
-
-def _put_outline(message: bytearray, block: StepBlock, names: Sequence[str]) -> None:
-    newest = block.slice(len(block) - 1)
-    _put_table(message, newest.timestamps, [newest.columns[name] for name in names])
-    _put_varint(message, max(0, round(1e6 * (block.timestamps[-1] - block.timestamps[0]))))
-    steps = block.columns["currentStep"].values
-    lines = bytearray()
-    count = 0
-    for index, name in enumerate(names):
-        values = block.columns[name].values
-        least, greatest = min(values), max(values)
-        if name in COORDINATES or least == greatest:
-            continue  # an axis, or flat: the newest row says it
-        count += 1
-        _put_varint(lines, index)
-        for place in sorted((values.index(least), values.index(greatest))):
-            _put_varint(lines, _zigzag(int(steps[-1] - steps[place])))
-            lines += struct.pack("<f", values[place])
-    _put_varint(message, count)
-    message += lines
-
-
-# --- numbers -------------------------------------------------------------------------------------
-
-
-def _put_table(message: bytearray, timestamps: Sequence[float], columns: Sequence[Column]) -> None:
-    message += struct.pack(f"<{len(timestamps)}d", *timestamps)
-    for column in columns:
-        _put_column(message, column)
-
-
-def _put_column(message: bytearray, column: Column) -> None:
-    values, present = column.values, column.present
-    masked = 0 if present is None else _MASKED
-    told = values if present is None else [value for value, there in zip(values, present, strict=True) if there]
-    integers = _are_integers(told)
-    message.append((_INTEGERS if integers else _DOUBLES) | masked)
-    if present is not None:
-        bits = sum(there << index for index, there in enumerate(present))
-        message += bits.to_bytes((len(present) + 7) // 8, "little")
-    if not integers:
-        message += struct.pack(f"<{len(told)}d", *told)
-        return
-    before = 0
-    for value in map(int, told):
-        _put_varint(message, _zigzag(value - before))
-        before = value
-
-
-def _are_integers(values: Sequence[float]) -> bool:
-    """Say whether all are whole, small enough to be exact in a double however they differ, and none is a negative zero."""
-    return all(
-        value.is_integer() and abs(value) < _EXACT_INTEGER and (value != 0 or math.copysign(1.0, value) > 0)
-        for value in values
-    )
-
-
-def _zigzag(value: int) -> int:
-    """Fold a signed number into one that is not: 0, -1, 1, -2 become 0, 1, 2, 3."""
-    return 2 * value if value >= 0 else -2 * value - 1
-
-
-def _put_varint(message: bytearray, value: int) -> None:
-    """Append a number, seven bits a byte, the lowest first (LEB128)."""
-    while value >= 0x80:
-        message.append(value & 0x7F | 0x80)
-        value >>= 7
-    message.append(value)

@@ -51,4 +51,4 @@ def exponential(x: float) -> float:
 
 def likely_perplexity(loss: float) -> float:
     """Return what core.metrics.perplexity says of a loss on most machines, and on all of them to within two ulps; of NaN 1."""
-    return max(1.0, exponential(min(loss, _GREATEST_LOSS))) if loss > 0 else 1.0
+    return exponential(min(loss, _GREATEST_LOSS)) if loss > 0 else 1.0

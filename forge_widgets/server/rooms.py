@@ -104,7 +104,7 @@ async def follow_frames(viewer: Viewer, context: ServerContext, session_id: str)
     with context.hub.watching(session_id, wake) as watched:
         await watched.fresh()
         await viewer.greeted(GREETING_S)
-        cursor, told, heartbeat_due = None, watched.arrears, loop.time()
+        cursor, ending, told, heartbeat_due = None, None, watched.arrears, loop.time()
         refinement = Refinement(loop.time(), coarse=False)
         shapes: set[int] = set()
         while True:
@@ -113,12 +113,13 @@ async def follow_frames(viewer: Viewer, context: ServerContext, session_id: str)
             wake.clear()
             start = viewer.take_start()
             if start is not None:
-                cursor, refinement = start.cursor, Refinement(loop.time(), coarse=start.coarse)
+                cursor, ending, refinement = start.cursor, None, Refinement(loop.time(), coarse=start.coarse)
             finer = refinement.due(loop.time(), viewer.link.detail)
             refines = finer is not None
-            sent = await watched.frame_after(cursor, finer or viewer.link.detail, refines=refines, brief=viewer.wish)
+            detail = finer or viewer.link.detail
+            sent = await watched.frame_after(cursor, detail, refines=refines, brief=viewer.wish, ending=ending)
             if sent is not None:
-                cursor = sent.cursor
+                cursor, ending = sent.cursor, sent.ending
                 await _deliver(viewer, sent, context, shapes)
                 if sent.key:
                     refinement.sent(loop.time(), coarse=sent.coarse, refines=refines)
@@ -143,9 +144,10 @@ async def _keep_distance(viewer: Viewer, sent: Sent, watched: Watched, spacing_s
 async def _deliver(viewer: Viewer, sent: Sent, context: ServerContext, shapes: set[int]) -> None:
     """Send a frame; ``shapes`` are those that the viewer was told of by now."""
     if sent.brief is not None:
-        if sent.brief.shape_id not in shapes:
-            shapes.add(sent.brief.shape_id)
-            await viewer.deliver(shape_message(sent.brief))
+        shape = sent.brief.shape
+        if shape.number not in shapes:
+            shapes.add(shape.number)
+            await viewer.deliver(shape_message(shape))
         await viewer.deliver(sent.encoded, binary=True)
     elif viewer.packs and len(sent.encoded) >= MIN_BYTES:
         await viewer.deliver((await sent.packed(context.pool)).message, binary=True)

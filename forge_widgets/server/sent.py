@@ -10,7 +10,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from forge_widgets.core.brief import Brief, brief_text
+from forge_widgets.core.brief import Brief, Ending, brief_text
 from forge_widgets.core.packing import pack, zlib_envelope
 from forge_widgets.core.subscription import Cursor, Frame
 from forge_widgets.core.wire import encode
@@ -38,6 +38,11 @@ class Sent:
         self.coarse = coarse
         self._turn = asyncio.Lock()
         self._packed: Packed | None = None
+
+    @property
+    def ending(self) -> Ending | None:
+        """What a frame in brief that follows on the same connection can go on from."""
+        return None if self.brief is None else self.brief.ending
 
     @cached_property
     def text(self) -> bytes:

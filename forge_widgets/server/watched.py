@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from forge_widgets.core.brief import Shapes, Wish, brief_of
+from forge_widgets.core.brief import Ending, Shapes, Wish, brief_of
 from forge_widgets.core.liveness import Arrears
 from forge_widgets.core.state import State
 from forge_widgets.core.subscription import FINE, Cursor, Detail, SessionLog
@@ -73,8 +73,8 @@ class Watched:
         self._guard = threading.Lock()
         self._version: object = None
         # What was encoded since the log changed last, by the cursor that it goes on from, how much is taken at once,
-        # whether it refines, and whether it is taken in brief.
-        self._frames: dict[tuple[Cursor | None, Detail, bool, Wish | None], Sent | None] = {}
+        # whether it refines, and whether it is taken in brief, and what the viewer knows then.
+        self._frames: dict[object, Sent | None] = {}
         self._stories: dict[Cursor, Told] = {}
         # Since when the store knows no such session (the loop's clock); None while it does, or can't be asked.
         self._missing_since: float | None = None
@@ -93,18 +93,27 @@ class Watched:
             raise self._trouble
 
     async def frame_after(
-        self, cursor: Cursor | None, detail: Detail = FINE, *, refines: bool = False, brief: Wish | None = None
+        self,
+        cursor: Cursor | None,
+        detail: Detail = FINE,
+        *,
+        refines: bool = False,
+        brief: Wish | None = None,
+        ending: Ending | None = None,
     ) -> Sent | None:
-        """Return the encoded frame after a cursor (None: a key frame), None where there is nothing new (SessionLog.frame)."""
+        """Return the encoded frame after a cursor (None: a key frame), None where there is nothing new (SessionLog.frame).
+
+        ``ending`` is that of the viewer's last frame, where it reads the next one on the same connection.
+        """
         if self.misses(cursor) or (cursor == self.cursor and not refines):
             return None
-        asked = (cursor, detail, refines, brief)
+        asked = (cursor, detail, refines, brief, None if ending is None else ending.token)
         async with self._turn:
             if asked not in self._frames:
                 if len(self._frames) >= self._reading.limits.cached_frames:
                     self._frames.clear()
                 self._frames[asked] = await self._reading.pool.run(
-                    lambda: self._encode(cursor, detail, refines=refines, wish=brief)
+                    lambda: self._encode(cursor, detail, ending, refines=refines, wish=brief)
                 )
             return self._frames[asked]
 
@@ -138,14 +147,16 @@ class Watched:
         self._looked.set()
         self._wake()
 
-    def _encode(self, cursor: Cursor | None, detail: Detail, *, refines: bool, wish: Wish | None) -> Sent | None:
+    def _encode(
+        self, cursor: Cursor | None, detail: Detail, ending: Ending | None, *, refines: bool, wish: Wish | None
+    ) -> Sent | None:
         with self._guard:
             # A viewer that has nothing yet asks for nothing in particular: what it gets is whole.
             start = None if cursor == NOWHERE and self._log.epoch else cursor
             frame = self._log.frame(start, detail, refines=refines)
             if frame is None:
                 return None
-            brief = None if wish is None else brief_of(frame, self._shapes, wish)
+            brief = None if wish is None else brief_of(frame, self._shapes, wish, ending)
             if brief is not None:
                 return Sent(brief.message, frame, brief=brief)
             message = frame_message(self.session_id, frame, self._log.series)

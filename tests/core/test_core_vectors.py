@@ -6,7 +6,6 @@ this file once with FORGE_UPDATE_VECTORS=1, look at what changed, and commit it.
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 import os
@@ -18,7 +17,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from forge_widgets.core.brief import Shapes, Wish, brief_of, shape_message
 from forge_widgets.core.eta import estimate
 from forge_widgets.core.events import Body, Event, Record, length
 from forge_widgets.core.pulse import pulse
@@ -330,53 +328,7 @@ def coalesced_case(name: str, records: list[Record]) -> Case:
     }
 
 
-def brief_cases() -> list[Case]:
-    """Logs of rows as one frame in brief after the first row, and the state that the view is in then."""
-    fast = steps(1, 60, apart=0.002, at=START + 1, currentModel=2.0, accuracy=0.5)
-    still = block_of(
-        [(START + 1 + at / 500, {"currentStep": 7.0, "loss": loss}) for at, loss in enumerate((1.1, 5.3, 0.2, 1.7))]
-    )
-    chosen: dict[str, tuple[list[Record], Wish]] = {
-        "one row": (log_of(steps(0, 2)), "outline"),
-        "rows of two blocks": (log_of(steps(0, 5), steps(5, 70, at=START + 2)), "outline"),
-        "rows that lack metrics, and numbers that are none": (
-            log_of(logs()["rows that lack metrics"][0].body),
-            "outline",
-        ),
-        "rows of several models": (log_of(logs()["rows of several models in one block"][0].body), "outline"),
-        "great numbers, and negative ones": (
-            log_of(block_of([(START + at, {"currentStep": at, "x": -1e15 * at, "y": -0.1 * at}) for at in range(3)])),
-            "rows",
-        ),
-        "rows that come fast": (log_of(steps(0, 1), fast), "outline"),
-        "rows that come fast, every one": (log_of(steps(0, 1), fast), "rows"),
-        "rows that come fast, all of one step": (log_of(steps(0, 1), still), "outline"),
-    }
-    cases = []
-    for name, (records, wish) in chosen.items():
-        log = SessionLog("s")
-        log.apply(Slice("e1", 1, records[-1].last, records))
-        frame = log.frame(Cursor("e1", 1))
-        assert frame is not None
-        brief = brief_of(frame, Shapes(), wish)
-        assert brief is not None
-        begun = fold(State(), records[0].up_to(1))
-        cases.append(
-            {
-                "name": name,
-                "begun": state_message(begun),
-                "shape": shape_message(brief),
-                "message": base64.b64encode(brief.message).decode(),
-                "frame": frame_message("s", frame, log.series),
-                "outlined": brief.outlined,
-                "state": state_message(log.state),
-            }
-        )
-    return cases
-
-
 VECTORS: dict[str, Callable[[], list[Case]]] = {
-    "brief": brief_cases,
     "fold": fold_cases,
     "eta": eta_cases,
     "pulse": pulse_cases,
@@ -387,9 +339,14 @@ VECTORS: dict[str, Callable[[], list[Case]]] = {
 
 @pytest.mark.parametrize("name", VECTORS)
 def test_the_vectors_are_what_this_implementation_computes(name: str) -> None:
+    hold(name, VECTORS[name]())
+
+
+def hold(name: str, cases: list[Case]) -> None:
+    """Compare a file of vectors with what is computed; with FORGE_UPDATE_VECTORS write it before."""
     path = FOLDER / f"{name}.json"
     # Through JSON and back, so that what is compared is what a reader of the file gets. No NaN: it has a name on the wire.
-    computed = json.loads(json.dumps(VECTORS[name](), allow_nan=False))
+    computed = json.loads(json.dumps(cases, allow_nan=False))
     if os.environ.get("FORGE_UPDATE_VECTORS"):
         lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in computed)
         path.write_text(f"[\n{lines}\n]\n", encoding="utf-8")

@@ -265,7 +265,7 @@ class Browser(View):
         for line in outline["lines"]:
             values = [row[line["metric"]] for row in table]
             told = sorted(value for _, value in line["points"])
-            if told != _about([min(values), max(values)]):
+            if told != _about([min(values), max(values)], line["metric"]):
                 self.wrong.append(f"an outline of {first} on has {line}, the log {min(values)} to {max(values)}")
         return [record_message(record) for record in records]
 
@@ -298,13 +298,14 @@ def check_curves(lines: list[Json], log: Slice) -> None:
     assert sorted(shown) == sorted((metric, model) for metric, model, _ in whole.lines())
     for place, drawn in shown.items():
         recorded, steps, values = points[place], drawn["steps"], drawn["values"]
-        assert values == _about([recorded.get(step, math.nan) for step in steps]), (
+        assert values == _about([recorded.get(step, math.nan) for step in steps], place[0]), (
             f"{place} shows what was not recorded"
         )
         assert steps == sorted(set(steps)), f"{place} goes back"
         assert steps[-1] == max(recorded), f"{place} has not the newest"
-        assert [min(values), max(values)] == _about([min(recorded.values()), max(recorded.values())]), place
+        assert [min(values), max(values)] == _about([min(recorded.values()), max(recorded.values())], place[0]), place
 
 
-def _about(values: list[float]) -> Any:
-    return pytest.approx(values, rel=1e-5)
+def _about(values: list[float], metric: str) -> Any:
+    """Return values as they may be drawn; perplexities that an outline derives are as exact as exp lets them be of their losses."""
+    return pytest.approx(values, rel=1e-4 if metric == "perplexity" else 1e-5)

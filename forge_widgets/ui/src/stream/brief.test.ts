@@ -1,10 +1,14 @@
 // Frames in brief stand for the frames that JSON carries; an outline tells all of its rows that a view keeps.
 import { describe, expect, it } from 'vitest';
 
-import { isBrief, readBrief } from './brief';
+import { keyOf, likelyPerplexity, numberOf } from './bits';
+import { BriefReader, isBrief } from './brief';
 import { CursorClient } from './cursor';
 import { parseMessage } from './messages';
-import type { Shape } from './messages';
+import type { DeltaFrame, Shape } from './messages';
+import { isRows } from './records';
+import type { Rows } from './records';
+import type { State } from './state';
 import { keyMessage, parsedFrame, rowsMessage, vectors } from './testing';
 import type { Json } from './testing';
 
@@ -12,10 +16,42 @@ function bytesOf(text: unknown): ArrayBuffer {
   return Uint8Array.from(Buffer.from(String(text), 'base64')).buffer;
 }
 
-function shapesOf(message: unknown): ReadonlyMap<number, Shape> {
+function* rowsOf({ timestamps, columns }: Rows): Iterable<unknown> {
+  for (const [row, timestamp] of timestamps.entries()) yield [timestamp, ...[...columns].map(([name, column]) => [name, column[row]]).sort()];
+}
+
+/** One frame of a case, and its shape where that is told with it. */
+interface Told {
+  readonly shape: Json | null;
+  readonly message: string;
+  readonly frame: Json;
+  readonly outlined: boolean;
+}
+
+function toldBy(case_: Json): readonly Told[] {
+  return case_['frames'] as readonly Told[];
+}
+
+function shapeOf(message: unknown): Shape {
   const shape = parseMessage(message);
   if (shape?.type !== 'shape') throw new Error('no shape');
-  return new Map([[shape.id, shape]]);
+  return shape;
+}
+
+/** Read a frame as the next on a connection. */
+function next(reader: BriefReader, { shape, message }: Told): DeltaFrame | null {
+  if (shape !== null) reader.shapes.set(Number(shape['id']), shapeOf(shape));
+  return reader.read(bytesOf(message));
+}
+
+/** Return the frames of a case, read on one connection. */
+function framesOf(case_: Json): readonly DeltaFrame[] {
+  const reader = new BriefReader();
+  return toldBy(case_).map((told) => {
+    const frame = next(reader, told);
+    if (frame === null) throw new Error('no frame');
+    return frame;
+  });
 }
 
 /** A view after the first row of a case. */
@@ -27,56 +63,104 @@ function begun(case_: Json): CursorClient {
 
 function after(case_: Json): CursorClient {
   const client = begun(case_);
-  const frame = readBrief(bytesOf(case_['message']), shapesOf(case_['shape']));
-  if (frame === null) throw new Error('no frame');
-  expect(client.take(frame)).toBe('applied');
+  for (const frame of framesOf(case_)) expect(client.take(frame)).toBe('applied');
   return client;
 }
 
-function stateOf(message: unknown): unknown {
-  return parsedFrame(keyMessage('e1', 1, message as Json));
+/** A view that was sent the same as JSON. */
+function plainly(case_: Json): CursorClient {
+  const client = begun(case_);
+  for (const { frame } of toldBy(case_)) client.take(parsedFrame(frame));
+  return client;
 }
 
 const CASES = vectors('brief').map((case_): [string, Json] => [String(case_['name']), case_]);
-const OUTLINED = CASES.filter(([, case_]) => case_['outlined'] === true);
+const isOutlined = (case_: Json): boolean => toldBy(case_).some(({ outlined }) => outlined);
+const OUTLINED = CASES.filter(([, case_]) => isOutlined(case_));
+const EXACT = CASES.filter(([, case_]) => !isOutlined(case_));
+const LONG = CASES.filter(([, case_]) => toldBy(case_).length > 2);
 
 describe('A frame in brief', () => {
   it.each(CASES)('leads to the same state: %s', (_, case_) => {
     const client = after(case_);
-    const expected = stateOf(case_['state']) as { readonly state: { readonly pace: unknown } };
+    const expected = parsedFrame(keyMessage('e1', 1, case_['state'] as Json)) as { readonly state: State };
     // How fast it goes is sampled from the rows that are told.
-    const pace = case_['outlined'] === true ? { pace: client.state.pace } : {};
+    const pace = isOutlined(case_) ? { pace: client.state.pace } : {};
     expect(client.state).toEqual({ ...expected.state, ...pace });
   });
 
-  it.each(CASES.filter(([, case_]) => case_['outlined'] !== true))('has every row: %s', (_, case_) => {
-    const plain = begun(case_);
-    plain.take(parsedFrame(case_['frame'] as Json));
-    const client = after(case_);
+  it.each(EXACT)('is to the last bit what JSON would have been: %s', (_, case_) => {
+    framesOf(case_).forEach((frame, at) => {
+      const told = parsedFrame(toldBy(case_)[at]?.frame ?? {}) as DeltaFrame;
+      // One block, where the log may have several.
+      const cells = (frames: DeltaFrame): unknown[] => frames.records.flatMap(({ body }) => (isRows(body) ? [...rowsOf(body)] : []));
+      expect(cells(frame)).toStrictEqual(cells(told));
+      expect([frame.from, frame.to, frame.records[0]?.sequence]).toEqual([told.from, told.to, told.records[0]?.sequence]);
+    });
+  });
+
+  it.each(EXACT)('has every row: %s', (_, case_) => {
+    const [client, plain] = [after(case_), plainly(case_)];
     expect(client.cursor).toEqual(plain.cursor);
     for (const metric of plain.series.metrics()) expect(client.series.points(metric)).toEqual(plain.series.points(metric));
   });
 
   it.each(CASES)('is the same where it came as text: %s', (_, case_) => {
-    const message = { type: 'frame', key: false, brief: case_['message'], shape: case_['shape'] };
-    expect(parseMessage(message)).toEqual(readBrief(bytesOf(case_['message']), shapesOf(case_['shape'])));
+    const [told] = toldBy(case_);
+    const message = { type: 'frame', key: false, brief: told?.message, shape: told?.shape };
+    expect(parseMessage(message)).toEqual(framesOf(case_)[0]);
     expect(parseMessage({ ...message, brief: '~' })).toBeNull();
     expect(parseMessage({ ...message, brief: 'AQ==' })).toBeNull();
     expect(parseMessage({ ...message, shape: null })).toBeNull();
   });
 
   it('is known by its first byte, which no deflated message has', () => {
-    expect(isBrief(bytesOf(CASES[0]?.[1]['message']))).toBe(true);
+    expect(isBrief(bytesOf(toldBy(CASES[0]?.[1] ?? {})[0]?.message))).toBe(true);
     expect(isBrief(Uint8Array.of(0x78, 0x9c).buffer)).toBe(false);
     expect(isBrief(new ArrayBuffer(0))).toBe(false);
   });
 
   it.each(CASES)('that was cut off, made longer, or whose shape was not told, is none: %s', (_, case_) => {
-    const bytes = new Uint8Array(bytesOf(case_['message']));
-    const shapes = shapesOf(case_['shape']);
-    for (let length = 0; length < bytes.length; length += 1) expect(readBrief(bytes.slice(0, length).buffer, shapes)).toBeNull();
-    expect(readBrief(Uint8Array.of(...bytes, 0).buffer, shapes)).toBeNull();
-    expect(readBrief(bytes.buffer, new Map())).toBeNull();
+    const [told] = toldBy(case_);
+    if (told === undefined) throw new Error('no frame');
+    const bytes = new Uint8Array(bytesOf(told.message));
+    const shape = shapeOf(told.shape);
+    const read = (data: ArrayBuffer, shapes: readonly Shape[] = [shape]): DeltaFrame | null => {
+      const reader = new BriefReader();
+      for (const known of shapes) reader.shapes.set(known.id, known);
+      return reader.read(data);
+    };
+    for (let length = 0; length < bytes.length; length += 1) expect(read(bytes.slice(0, length).buffer)).toBeNull();
+    expect(read(Uint8Array.of(...bytes, 0).buffer)).toBeNull();
+    expect(read(bytes.buffer, [])).toBeNull();
+  });
+});
+
+describe('A frame that goes on from the one before', () => {
+  it.each(LONG)('is refused where that did not come, or came twice: %s', (_, case_) => {
+    const [first, second, third] = toldBy(case_);
+    if (first === undefined || second === undefined || third === undefined) throw new Error('too few');
+    const lost = new BriefReader();
+    next(lost, first);
+    expect(next(lost, third)).toBeNull();
+    const twice = new BriefReader();
+    next(twice, first);
+    expect(next(twice, second)).not.toBeNull();
+    expect(next(twice, second)).toBeNull();
+    // And nothing goes on from a frame that was refused.
+    expect(next(twice, third)).toBeNull();
+    // One that stands alone can be read again.
+    expect(next(twice, first)).not.toBeNull();
+    expect(next(new BriefReader(), second)).toBeNull();
+  });
+});
+
+describe('exp', () => {
+  it('is to the last bit what Python computes', () => {
+    const told = vectors('exponential') as unknown as readonly (readonly [number, number])[];
+    for (const [x, result] of told) if (x > 0 && x <= 700) expect(likelyPerplexity(x)).toBe(keyOf(result));
+    expect([0, -1, NaN].map((loss) => numberOf(likelyPerplexity(loss)))).toEqual([1, 1, 1]);
+    expect(likelyPerplexity(1e9)).toBe(likelyPerplexity(700));
   });
 });
 
@@ -86,13 +170,14 @@ describe('An outline', () => {
   });
 
   it.each(OUTLINED)('draws the extremes of all rows: %s', (_, case_) => {
-    const plain = begun(case_);
-    plain.take(parsedFrame(case_['frame'] as Json));
-    const client = after(case_);
+    const [client, plain] = [after(case_), plainly(case_)];
     for (const metric of plain.series.metrics()) {
       const [all, told] = [plain.series.points(metric)[0]?.values ?? [], client.series.points(metric)[0]?.values ?? []];
-      expect(Math.min(...told)).toBeCloseTo(Math.min(...all), 6);
-      expect(Math.max(...told)).toBeCloseTo(Math.max(...all), 6);
+      const [least, greatest] = [Math.min(...all), Math.max(...all)];
+      // A 100,000th of itself, and of a perplexity what that makes of it.
+      const off = 1e-5 * (metric === 'perplexity' ? Math.max(1, Math.log(greatest)) : 1);
+      expect(Math.abs(Math.min(...told) / least - 1)).toBeLessThan(off);
+      expect(Math.abs(Math.max(...told) / greatest - 1)).toBeLessThan(off);
       expect(told.at(-1)).toBe(all.at(-1));
     }
   });
@@ -100,17 +185,17 @@ describe('An outline', () => {
   it.each(OUTLINED)('is refused as a whole where some of its rows are known: %s', (_, case_) => {
     const client = begun(case_);
     client.take(parsedFrame(rowsMessage('e1', 2, 3)));
-    const frame = readBrief(bytesOf(case_['message']), shapesOf(case_['shape']));
-    if (frame === null) throw new Error('no frame');
+    const [frame] = framesOf(case_);
+    if (frame === undefined) throw new Error('no frame');
     expect(client.take(frame)).toBe('hole');
     expect(client.cursor).toEqual({ epoch: 'e1', offset: 3 });
   });
 
   it('gives its rows as many buckets as they would have by themselves', () => {
     const [, case_] = OUTLINED[0] ?? ['', {}];
-    const frame = readBrief(bytesOf(case_['message']), shapesOf(case_['shape']));
+    const [frame] = framesOf(case_);
     const [record] = frame?.records ?? [];
-    if (frame === null || record === undefined) throw new Error('no frame');
+    if (frame === undefined || record === undefined) throw new Error('no frame');
     const client = begun(case_);
     // 6,000 rows by a hundred outlines: as many as 2^4 times the buckets hold.
     for (let turn = 0; turn < 100; turn += 1) {

@@ -1,130 +1,135 @@
 // Delta frames of rows in brief (forge_widgets/core/brief.py, docs/PROTOCOL.md): from bytes to the frame that they stand for.
-// tests/vectors/brief.json holds the two together. Pure; called by the WebSocket adapter, and by messages for what came as text.
+// tests/vectors/brief.json holds the two together. Pure; one reader a connection, and one for each frame that came as text.
+import { Bits, keyOf, likelyPerplexity, numberOf } from './bits';
 import { Malformed } from './json';
 import type { DeltaFrame, Shape } from './messages';
-import type { Column, Outline, OutlinedLine } from './records';
+import type { Column, OutlinedLine } from './records';
 
-const ROWS = 1;
-const OUTLINE = 2;
-const INTEGERS = 1;
-const DOUBLES = 2;
-const MASKED = 0x80;
+// What is expected of a value, as forge_widgets/core/coding.py has it; 2 is the one before.
+const PERPLEXITY = 0;
+const WHOLE = 1;
+const ONWARD = 3;
 
-/** Say whether a binary message is a frame in brief; a deflated one begins with another byte. */
+/** More rows are in no frame of a server; where they are as expected they take no byte, so that nothing else bounds them. */
+const MAX_ROWS = 65_536;
+/** Bits of an extreme's distance from the newest row that are rounded off. */
+const CUT_BITS = 36n;
+
+/** Where a frame ended: what the next one may go on from. */
+interface Ending {
+  readonly shape: Shape;
+  /** Those of the row that comes next. */
+  readonly offset: number;
+  readonly sequence: number;
+  /** The keys of the newest row and of the one before it, timestamps first. */
+  readonly last: BigInt64Array;
+  readonly before: BigInt64Array;
+}
+
+/** Say whether a binary message is a frame in brief; a deflated one begins with another bit. */
 export function isBrief(data: ArrayBuffer): boolean {
-  const kind = new Uint8Array(data)[0];
-  return kind === ROWS || kind === OUTLINE;
+  return (new Uint8Array(data)[0] ?? 0) > 127;
 }
 
-/** Read a frame whose shape was told before; null where it can't be read. */
-export function readBrief(data: ArrayBuffer, shapes: ReadonlyMap<number, Shape>): DeltaFrame | null {
-  try {
-    return frameOf(new Reader(data), shapes);
-  } catch (error) {
-    // Reading past the end of the bytes is a RangeError.
-    if (error instanceof Malformed || error instanceof RangeError) return null;
-    throw error;
+/** Reads the frames of one connection, in their order. */
+export class BriefReader {
+  /** What frames refer to, by number. */
+  readonly shapes = new Map<number, Shape>();
+  #ending: Ending | null = null;
+
+  /** Read a frame; null where it can't be read, or goes on from another than the last one: then none that follows can be. */
+  read(data: ArrayBuffer): DeltaFrame | null {
+    try {
+      return this.#frame(new Bits(data));
+    } catch (error) {
+      // A coding of fractions is a RangeError.
+      if (error instanceof Malformed || error instanceof RangeError) return null;
+      throw error;
+    }
+  }
+
+  #frame(read: Bits): DeltaFrame {
+    const [, outlined, onward, own = false, many, thin, named, odd] = read.flags(8);
+    const known = this.#ending;
+    this.#ending = null;
+    if (odd || (onward && read.bits(8) !== (known?.offset ?? NaN) % 256)) throw new Malformed();
+    const shape = named ? this.shapes.get(read.number()) : known?.shape;
+    if (shape === undefined) throw new Malformed();
+    const { offset, sequence, last, before } = onward && known !== null ? known : beginning(read, shape);
+    const count = many ? read.number() : 1;
+    const thinned = thin ? read.number() : 0;
+    if (offset < 1 || count < 1 || count > MAX_ROWS) throw new Malformed();
+    const [cells, patchy, expected] = cellsOf(read, shape, outlined ? 1 : count, own, last, before);
+    const [timestamps = [], ...rest] = cells as (readonly number[])[];
+    const columns = new Map<string, Column>(shape.names.map((name, at) => [name, rest[at] ?? []]));
+    const outline = outlined && { outline: { count, lines: linesOf(read, shape, columns, expected, last) } };
+    if (!read.atEnd) throw new Malformed();
+    // Where some rows lack a metric, not all have the same before them.
+    if (!patchy) this.#ending = { shape, offset: offset + count, sequence: sequence + count, last, before };
+    const { epoch, attempt, producer } = shape;
+    const body = { timestamps, columns, thinned, ...outline };
+    return { type: 'frame', key: false, epoch, from: offset, to: offset + count - 1, records: [{ offset, attempt, producer, sequence, body }] };
   }
 }
 
-function frameOf(read: Reader, shapes: ReadonlyMap<number, Shape>): DeltaFrame {
-  const outlined = read.byte() === OUTLINE;
-  const shape = shapes.get(read.count());
-  if (shape === undefined) throw new Malformed('a shape that was not told');
-  const from = read.count();
-  const count = read.count();
-  const sequence = from + read.signed();
-  const thinned = read.count();
-  if (from < 1 || count < 1) throw new Malformed('a frame without rows');
-  const told = outlined ? 1 : count;
-  const timestamps = Array.from({ length: told }, () => read.double());
-  const columns = new Map(shape.names.map((name) => [name, columnOf(read, told)]));
-  const outline = outlined ? { outline: outlineOf(read, count, timestamps[0] ?? NaN, columns, shape.names) } : {};
-  if (!read.atEnd) throw new Malformed('more bytes than the frame has');
-  return {
-    type: 'frame',
-    key: false,
-    epoch: shape.epoch,
-    from,
-    to: from + count - 1,
-    records: [{ offset: from, attempt: shape.attempt, producer: shape.producer, sequence, body: { timestamps, columns, thinned, ...outline } }],
-  };
+/** Read what a frame that stands alone goes on from: it says all of it itself. */
+function beginning(read: Bits, shape: Shape): Ending {
+  const [offset, sequence] = [read.number(), read.number()];
+  const last = BigInt64Array.from(shape.codings, () => read.wide(64));
+  return { shape, offset, sequence, last, before: last.slice() };
 }
 
-function columnOf(read: Reader, rows: number): Column {
-  const kind = read.byte();
-  const mask = kind & MASKED ? Array.from({ length: Math.ceil(rows / 8) }, () => read.byte()) : null;
-  let before = 0;
-  const value = (): number => {
-    switch (kind & ~MASKED) {
-      case INTEGERS:
-        return (before += read.signed());
-      case DOUBLES:
-        return read.double();
-      default:
-        throw new Malformed('a column of no known kind');
+/** Read all columns, whether some rows lack one, and what was expected of each; `last` and `before` move on to the newest rows. */
+function cellsOf(read: Bits, { names, codings }: Shape, rows: number, own: boolean, last: BigInt64Array, before: BigInt64Array): [Column[], boolean, number[]] {
+  const columns: Column[] = [];
+  const expectations: number[] = [];
+  let patchy = false;
+  codings.forEach((planned, at) => {
+    let [expected, shift, width] = planned;
+    let present: readonly boolean[] | null = null;
+    if (own && read.flag()) {
+      [expected, shift, width] = [read.bits(2), read.bits(6), read.bits(7)];
+      if (read.flag()) present = read.flags(rows);
     }
-  };
-  return Array.from({ length: rows }, (_, row) => (mask === null || (mask[row >> 3] ?? 0) & (1 << (row & 7)) ? value() : null));
-}
-
-function outlineOf(read: Reader, count: number, newest: number, columns: ReadonlyMap<string, Column>, names: readonly string[]): Outline {
-  const startedAt = newest - read.count() / 1e6;
-  const step = columns.get('currentStep')?.[0] ?? NaN;
-  const lines = Array.from({ length: read.count() }, (): OutlinedLine => {
-    const metric = names[read.count()];
-    if (metric === undefined) throw new Malformed('a line of no metric');
-    const point = (): readonly [number, number] => {
-      const back = read.signed();
-      const value = read.single();
-      // The newest row itself is known exactly; another of its step is not that row.
-      const exact = columns.get(metric)?.[0] ?? value;
-      return [step - back, back === 0 && Math.fround(exact) === value ? exact : value];
-    };
-    return { metric, points: [point(), point()] };
+    const losses = columns[names.indexOf('loss') + 1];
+    columns.push(Array.from({ length: rows }, (_, row) => {
+      if (present?.[row] === false) return null;
+      const difference = width > 0 ? read.signed(width - 1) << BigInt(shift) : 0n;
+      const newest = last[at] ?? 0n;
+      let key = newest + difference;
+      if (expected === ONWARD) key += newest - (before[at] ?? 0n);
+      if (expected === PERPLEXITY) key = likelyPerplexity(losses?.[row] ?? 0) + difference;
+      if (expected === WHOLE) key = keyOf(numberOf(newest) + Number(difference));
+      before[at] = newest;
+      last[at] = key;
+      return numberOf(last[at] ?? key);
+    }));
+    expectations.push(expected);
+    patchy ||= present !== null;
   });
-  return { count, startedAt, lines };
+  return [columns, patchy, expectations];
 }
 
-/** Reads numbers one after the other; past the end it throws RangeError. */
-class Reader {
-  readonly #view: DataView;
-  #at = 0;
-
-  constructor(data: ArrayBuffer) {
-    this.#view = new DataView(data);
-  }
-
-  get atEnd(): boolean {
-    return this.#at === this.#view.byteLength;
-  }
-
-  byte(): number {
-    return this.#view.getUint8(this.#at++);
-  }
-
-  double(): number {
-    return this.#view.getFloat64((this.#at += 8) - 8, true);
-  }
-
-  single(): number {
-    return this.#view.getFloat32((this.#at += 4) - 4, true);
-  }
-
-  /** A whole number, seven bits a byte, the lowest first. Beyond 32 bits, so without bit operators. */
-  count(): number {
-    let value = 0;
-    for (let unit = 1; ; unit *= 128) {
-      const byte = this.byte();
-      value += (byte & 0x7f) * unit;
-      if (value > Number.MAX_SAFE_INTEGER) throw new Malformed('a number too great');
-      if (byte < 0x80) return value;
+/** Read the extremes of an outline; those of a perplexity that was told by the loss are where the loss's are. */
+function linesOf(read: Bits, { names }: Shape, columns: ReadonlyMap<string, Column>, expected: readonly number[], last: BigInt64Array): OutlinedLine[] {
+  const backBits = read.bits(6);
+  const step = columns.get('currentStep')?.[0] ?? NaN;
+  const lines: OutlinedLine[] = [];
+  names.forEach((metric, place) => {
+    if (!read.flag()) return;
+    if (expected[place + 1] === PERPLEXITY) {
+      const losses = lines.find((line) => line.metric === 'loss')?.points ?? [];
+      lines.push({ metric, points: losses.map(([at, loss]) => [at, numberOf(likelyPerplexity(loss))]) });
+      return;
     }
-  }
-
-  /** A whole number with its sign in the lowest bit. */
-  signed(): number {
-    const folded = this.count();
-    return folded % 2 === 0 ? folded / 2 : -(folded + 1) / 2;
-  }
+    const newest = last[place + 1] ?? 0n;
+    const width = read.bits(5);
+    const point = (sign: bigint): readonly [number, number] => {
+      if (read.flag()) return [step, numberOf(newest)];
+      return [step - read.bits(backBits), numberOf(newest + sign * (read.wide(width) << CUT_BITS))];
+    };
+    const first = read.flag() ? -1n : 1n;
+    lines.push({ metric, points: [point(first), point(-first)] });
+  });
+  return lines;
 }

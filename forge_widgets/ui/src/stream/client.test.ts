@@ -175,8 +175,8 @@ describe('over a WebSocket', () => {
   });
 });
 
-describe('deflated messages', () => {
-  it('are asked for, and read in order with those that are text', async () => {
+describe('binary messages', () => {
+  it('are asked for deflated, and read in order with those that are text', async () => {
     server.faults.deflates = true;
     server.append(3);
     const stream = follow();
@@ -192,11 +192,14 @@ describe('deflated messages', () => {
     expect(server.asked[0]).toContain('encoding=deflate');
   });
 
-  it('that can’t be inflated end the connection, and the next one goes on', async () => {
+  it.each([
+    ['can’t be inflated', [1, 2, 3]],
+    ['go on from a frame in brief that did not come', [0b10100000, 2, 0]],
+  ])('that %s end the connection, and the next one goes on', async (_, bytes) => {
     server.append(1);
     const stream = follow();
     await reached(stream, 'websocket', 1);
-    server.sendRaw(Buffer.from([1, 2, 3]));
+    server.sendRaw(Buffer.from(bytes));
     await until('the next', () => server.count('ws') > 1);
     server.append(2);
     await until('all', () => stream.view.state.rows === 3);

@@ -3,9 +3,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
+import { BriefReader } from './brief';
 import { CursorClient } from './cursor';
 import { parseMessage, parseText } from './messages';
-import type { Frame } from './messages';
+import type { DeltaFrame, Frame } from './messages';
 import type { LinePoints } from './series';
 import { keyMessage, parsedFrame, rowsMessage, vectors } from './testing';
 import type { Json } from './testing';
@@ -154,6 +155,99 @@ describe('frames', () => {
         if (from === 3 && to === 2 + rows) expect(parsed).not.toBeNull();
         else expect(parsed).toBeNull();
       }),
+    );
+  });
+});
+
+describe('frames in brief', () => {
+  interface Connection {
+    readonly begun: Json;
+    readonly shapes: readonly Json[];
+    readonly bytes: readonly Uint8Array<ArrayBuffer>[];
+  }
+
+  const CONNECTIONS = vectors('brief').map(({ begun, frames }): Connection => ({
+    begun: begun as Json,
+    shapes: (frames as Json[]).flatMap(({ shape }) => (shape === null ? [] : [shape as Json])),
+    bytes: (frames as Json[]).map(({ message }) => Uint8Array.from(Buffer.from(String(message), 'base64'))),
+  }));
+
+  function readerOf(shapes: readonly unknown[]): BriefReader {
+    const reader = new BriefReader();
+    for (const shape of shapes) {
+      const parsed = parseMessage(shape);
+      if (parsed?.type === 'shape') reader.shapes.set(parsed.id, parsed);
+    }
+    return reader;
+  }
+
+  function begunBy({ begun }: Connection): CursorClient {
+    const client = new CursorClient();
+    client.take(parsedFrame(keyMessage('e1', 1, begun)));
+    return client;
+  }
+
+  const anyConnection = fc.constantFrom(...CONNECTIONS);
+
+  it('of any bytes and any shape are typed or null, and are taken whole or not at all', () => {
+    const shaped = anyConnection.chain((connection) => {
+      const [shape = {}] = connection.shapes;
+      return fc.tuple(fc.constant(connection), fc.constantFrom(...pathsOf(shape)), fc.option(ODD, { nil: undefined }), fc.boolean());
+    });
+    const noise = fc.uint8Array({ minLength: 1, maxLength: 60 });
+    fc.assert(
+      fc.property(shaped, noise, ([connection, path, part, sound], bytes) => {
+        const [shape] = connection.shapes;
+        const reader = readerOf([sound ? shape : replaced(shape, path, part)]);
+        for (const data of [...connection.bytes.slice(0, 2), Uint8Array.of(0x80 | (bytes[0] ?? 0), ...bytes.slice(1))]) {
+          const frame = reader.read(data.buffer);
+          if (frame !== null) takeWhole(begunBy(connection), frame);
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it('of which bits were changed are typed or null, and are taken whole or not at all', () => {
+    const harm = fc.array(fc.tuple(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), fc.nat({ max: 255 })), { minLength: 1, maxLength: 3 });
+    fc.assert(
+      fc.property(anyConnection, fc.nat({ max: 39 }), harm, (connection, which, changes) => {
+        const reader = readerOf(connection.shapes);
+        const client = begunBy(connection);
+        connection.bytes.forEach((bytes, at) => {
+          const data = Uint8Array.from(bytes);
+          for (const [share, bits] of at === which % connection.bytes.length ? changes : []) {
+            const place = Math.floor(share * data.length);
+            data[place] = (data[place] ?? 0) ^ bits;
+          }
+          const frame = reader.read(data.buffer);
+          if (frame !== null) takeWhole(client, frame);
+        });
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('that were lost, came twice or in another order are refused, and never read as something else', () => {
+    fc.assert(
+      fc.property(anyConnection, fc.array(fc.nat({ max: 39 }), { maxLength: 40 }), (connection, order) => {
+        const sound = readerOf(connection.shapes);
+        const frames = connection.bytes.map((bytes) => sound.read(bytes.buffer));
+        const reader = readerOf(connection.shapes);
+        const read: (DeltaFrame | null)[] = [];
+        for (const which of order) {
+          const at = which % connection.bytes.length;
+          const frame = reader.read(connection.bytes[at]?.buffer ?? new ArrayBuffer(0));
+          // The connection ends with a frame that is refused.
+          if (frame === null) break;
+          expect(frame).toEqual(frames[at]);
+          read.push(frame);
+        }
+        const client = begunBy(connection);
+        for (const frame of read) if (frame !== null) takeWhole(client, frame);
+        expect(client.state.rows).toBe(client.cursor?.offset);
+      }),
+      { numRuns: 1_000 },
     );
   });
 });

@@ -1,6 +1,6 @@
 // The messages of docs/PROTOCOL.md as typed unions, parsed once where they come in: what can't be understood is null,
 // fields that are not named here are passed over. Pure; called by the adapters.
-import { readBrief } from './brief';
+import { BriefReader } from './brief';
 import { fields, finite, flag, list, listOf, Malformed, number, object, optional, text } from './json';
 import type { Reader } from './json';
 import { lastOffset } from './records';
@@ -69,7 +69,12 @@ export interface Shape {
   readonly producer: string;
   /** Names of the metrics, in the order of the columns. */
   readonly names: readonly string[];
+  /** How timestamps are told, and then each metric. */
+  readonly codings: readonly Coding[];
 }
+
+/** What is expected of a value, how many zeros at the end of the difference are left out, and how many bits the rest has. */
+export type Coding = readonly [expected: number, shift: number, width: number];
 
 /** The answer to a poll. */
 export interface Poll {
@@ -164,6 +169,7 @@ const shape: Reader<Shape> = object({
   attempt: finite,
   producer: text,
   names: listOf(text),
+  codings: listOf(coding),
 });
 
 const poll = object({
@@ -253,7 +259,9 @@ function briefFrame(value: unknown): Frame {
   } catch {
     throw new Malformed();
   }
-  const read = readBrief(data.buffer, new Map([[told.id, told]]));
+  const reader = new BriefReader();
+  reader.shapes.set(told.id, told);
+  const read = reader.read(data.buffer);
   if (read === null) throw new Malformed();
   return read;
 }
@@ -267,6 +275,11 @@ function recordsOf({ from, to }: { from: number; to: number }, records: readonly
   }
   if (from < 1 || next !== to + 1) throw new Malformed();
   return records;
+}
+
+function coding(value: unknown): Coding {
+  const [expected, shift, width] = list(value);
+  return [finite(expected), finite(shift), finite(width)];
 }
 
 function metrics(value: unknown): ReadonlyMap<string, Metric> {

@@ -47,8 +47,6 @@ export interface Rows {
 export interface Outline {
   /** How many they were, the newest included. */
   readonly count: number;
-  /** When the first of them was, in seconds since the epoch. */
-  readonly startedAt: number;
   /** Metrics that were not the same in all of them, in the order of their names. */
   readonly lines: readonly OutlinedLine[];
 }

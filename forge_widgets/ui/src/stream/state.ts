@@ -117,7 +117,7 @@ function foldRows(state: State, record: LogRecord, rows: Rows): State {
     error: running ? '' : state.error,
     message: running ? '' : state.message,
     lost: false,
-    startedAt: state.startedAt || (rows.outline?.startedAt ?? rows.timestamps[0] ?? 0),
+    startedAt: state.startedAt || (rows.timestamps[0] ?? 0),
     updatedAt: Math.max(state.updatedAt, at),
     steppedAt: Math.max(state.steppedAt, at),
     rows: state.rows + rowCount(rows),

@@ -1,10 +1,10 @@
 // Frames over a WebSocket, in brief, deflated or as text: one connection from opening to its end. Thin: it parses, and says
 // why it ended; when to come back is the lane's business.
-import { isBrief, readBrief } from './brief';
+import { BriefReader, isBrief } from './brief';
 import { DELETED, noCommonProtocol, UNREADABLE } from './failures';
 import { canInflate, inflate } from './inflate';
 import { isFrame, parseText } from './messages';
-import type { ServerMessage, Shape } from './messages';
+import type { ServerMessage } from './messages';
 import { OFFER } from './protocol';
 import type { AdapterContext, Failure, ServerAccess, TransportAdapter } from './transport';
 
@@ -21,8 +21,7 @@ export class WebSocketAdapter implements TransportAdapter {
   // What the server did not like, said before it closes.
   #complaint = '';
   #spoken: readonly number[] = [];
-  // What frames in brief refer to, by number.
-  readonly #shapes = new Map<number, Shape>();
+  readonly #brief = new BriefReader();
   // Deflated messages that are not read yet and those behind them: how many, and the end of their row.
   #late = 0;
   #row = Promise.resolve();
@@ -94,9 +93,9 @@ export class WebSocketAdapter implements TransportAdapter {
   }
 
   #read(data: string | ArrayBuffer | null): void {
-    const message: ServerMessage | null = data instanceof ArrayBuffer ? readBrief(data, this.#shapes) : parseText(data);
+    const message: ServerMessage | null = data instanceof ArrayBuffer ? this.#brief.read(data) : parseText(data);
     if (message?.type === 'shape') {
-      this.#shapes.set(message.id, message);
+      this.#brief.shapes.set(message.id, message);
       return;
     }
     if (message?.type === 'error') {
