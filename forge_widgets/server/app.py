@@ -42,6 +42,7 @@ from forge_widgets.server.rest import (
     SessionsHandler,
     UpdateHandler,
 )
+from forge_widgets.server.series import SeriesHandler
 from forge_widgets.server.store_routes import (
     HeartbeatsHandler,
     SnapshotHandler,
@@ -86,6 +87,7 @@ ROUTES: tuple[Route, ...] = (
     Route(f"/api/sessions/{_ID}", SessionHandler, "forge_widgets:sessions"),
     Route(f"/api/sessions/{_ID}/events", EventsHandler, "forge_widgets:sessions"),
     Route(f"/api/sessions/{_ID}/records", RecordsHandler, "forge_widgets:sessions"),
+    Route(f"/api/sessions/{_ID}/series", SeriesHandler, "forge_widgets:sessions"),
     Route(f"/api/sessions/{_ID}/snapshot", SnapshotHandler, "forge_widgets:sessions"),
     Route(f"/api/sessions/{_ID}/version", VersionHandler, "forge_widgets:sessions"),
     Route(f"/api/sessions/{_ID}/heartbeats", HeartbeatsHandler, "forge_widgets:sessions"),
