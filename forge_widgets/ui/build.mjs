@@ -25,8 +25,12 @@ const cssAsText = {
   },
 };
 
-const options = {
-  entryPoints: { widget: 'src/widget/widget.ts', chart: 'src/widget/chart.ts', page: 'src/page/page.ts' },
+/** Scripts with components in them, and those without; `lens-1` is what the widget fetches (src/widget/lens.ts). */
+const COMPONENTS = { widget: 'src/widget/widget.ts', page: 'src/page/page.ts' };
+const PLAIN = { chart: 'src/widget/chart.ts', 'lens-1': 'src/stream/lens.ts' };
+
+const plain = {
+  entryPoints: PLAIN,
   absWorkingDir: import.meta.dirname,
   outdir: OUT,
   bundle: true,
@@ -34,16 +38,23 @@ const options = {
   format: 'esm',
   target: 'es2022',
   charset: 'utf8',
-  jsx: 'automatic',
   legalComments: 'eof',
   plugins: [cssAsText],
   define: { 'process.env.NODE_ENV': '"production"' },
   alias: {
     react: './src/preact/react.ts',
     'react-dom/client': './src/preact/client.ts',
-    'react/jsx-runtime': 'preact/jsx-runtime',
   },
   logLevel: 'info',
+};
+
+/** In place of tsconfig.json, whose way of writing JSX is the lab's. */
+const JSX = { jsx: 'react', jsxFactory: 'jsxElement', jsxFragmentFactory: 'JsxFragment', verbatimModuleSyntax: true };
+const components = {
+  ...plain,
+  entryPoints: COMPONENTS,
+  tsconfigRaw: { compilerOptions: JSX },
+  inject: ['src/preact/jsx.ts'],
 };
 
 async function checkSizes() {
@@ -75,7 +86,7 @@ async function writeLicences() {
 
 /** Files are replaced in place, so that a running server never misses one; what no entry makes any more goes. */
 async function removeStale() {
-  const scripts = Object.keys(options.entryPoints).map((entry) => `${entry}.js`);
+  const scripts = Object.keys({ ...COMPONENTS, ...PLAIN }).map((entry) => `${entry}.js`);
   const made = new Set([...scripts, 'plotly-basic.min.js', LICENCES]);
   for (const name of await readdir(OUT)) {
     if (!made.has(name)) await rm(join(OUT, name), { recursive: true });
@@ -87,10 +98,10 @@ if (process.argv.includes('--size')) {
 } else if (process.argv.includes('--watch')) {
   await mkdir(OUT, { recursive: true });
   await copyPlotly();
-  await (await esbuild.context(options)).watch();
+  for (const options of [plain, components]) await (await esbuild.context(options)).watch();
 } else {
   await mkdir(OUT, { recursive: true });
-  await esbuild.build(options);
+  for (const options of [plain, components]) await esbuild.build(options);
   await copyPlotly();
   await writeLicences();
   await removeStale();

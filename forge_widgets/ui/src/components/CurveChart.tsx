@@ -1,17 +1,24 @@
 // A chart of one metric: a line for each model over its own steps, raw behind smoothed. Draws what it is given;
 // must never ask for data itself. Called by the dashboard.
-import { useId, useMemo, useState, type JSX, type KeyboardEvent, type PointerEvent } from 'react';
+import { useId, useMemo, useState, type JSX, type KeyboardEvent, type MouseEvent, type PointerEvent } from 'react';
 
-import { axisOf, shareOf, ticksOf, valueAt, type Axis, type Tick } from './axis';
-import { BOX, nearest, pathOf, smoothed, SMOOTHING, stretches, type Curve } from './curve';
+import { axisOf, shareOf, stepTicksOf, ticksOf, valueAt, type Axis, type Tick } from './axis';
+import { BOX, nearest, pathOf, seen, smoothed, SMOOTHING, type Curve } from './curve';
 import { metricLabel, metricText } from './metricwords';
 import { modelClass, modelDashes } from './palette';
+import { stepsOf, zoomedTo } from './zoom';
+import type { StepRange } from '../stream';
 import { formatCount, formatNumber } from '../stream/numbers';
+import { stretches } from '../stream/stretches';
 
 const Y_TICKS = 5;
-const X_TICKS = 5;
-/** How far an arrow key moves the read-out, as a share of the axis. */
+/** How far an arrow key moves the read-out, and the steps beneath it where it stands at the edge, as shares of the axis. */
 const KEY_SHARE = 0.02;
+const MOVED_SHARE = 0.25;
+/** How much a key and a double click zoom, and how far a pointer is dragged at least, in pixels. */
+const KEY_ZOOM = 2;
+const CLICK_ZOOM = 4;
+const DRAGGED = 4;
 
 export interface CurveChartProps {
   /** The metric that is shown, and those that may be. */
@@ -21,6 +28,9 @@ export interface CurveChartProps {
   readonly curves: readonly Curve[];
   /** Where the axis of steps ends if the steps themselves end before; 0 where that is not known. */
   readonly totalSteps: number;
+  /** The steps that are shown; null for all. */
+  readonly range: StepRange | null;
+  readonly onRange: (range: StepRange | null) => void;
 }
 
 interface Drawn {
@@ -30,11 +40,12 @@ interface Drawn {
 }
 
 /** Show the curves of a metric with a choice of metric, a logarithmic axis and smoothing. */
-export function CurveChart({ metric, choices, onMetric, curves, totalSteps }: CurveChartProps): JSX.Element {
+export function CurveChart({ metric, choices, onMetric, curves, totalSteps, range, onRange }: CurveChartProps): JSX.Element {
   const [log, setLog] = useState(false);
   const [smooth, setSmooth] = useState(true);
-  const x = useMemo(() => stepAxis(curves, totalSteps), [curves, totalSteps]);
-  const y = useMemo(() => axisOf(allValues(curves), log), [curves, log]);
+  const all = useMemo(() => stepsOf(curves, totalSteps), [curves, totalSteps]);
+  const x = useMemo(() => stepAxis(range ?? all), [all, range]);
+  const y = useMemo(() => axisOf(seenValues(curves, x), log), [curves, x, log]);
   const drawn = useMemo(() => curves.map((curve) => draw(curve, x, y, smooth)), [curves, x, y, smooth]);
   return (
     <section className="forge-chart" aria-label={`${metricLabel(metric)} by step`}>
@@ -45,8 +56,19 @@ export function CurveChart({ metric, choices, onMetric, curves, totalSteps }: Cu
         <Toggle on={smooth} onToggle={setSmooth} title={`Moving average of weight ${SMOOTHING} in front of the values`}>
           smooth
         </Toggle>
+        {range !== null && <Zoomed range={range} onRange={onRange} />}
       </ChartBar>
-      <Plot metric={metric} drawn={drawn} x={x} y={y} smooth={smooth} />
+      <Plot
+        metric={metric}
+        drawn={drawn}
+        x={x}
+        y={y}
+        smooth={smooth}
+        zoomed={range !== null}
+        onZoom={(from, to) => {
+          onRange(zoomedTo(from, to, all));
+        }}
+      />
     </section>
   );
 }
@@ -55,7 +77,7 @@ interface ChartBarProps {
   readonly metric: string;
   readonly choices: readonly string[];
   readonly onMetric: (metric: string) => void;
-  readonly children: readonly JSX.Element[];
+  readonly children: readonly (JSX.Element | false)[];
 }
 
 function ChartBar({ metric, choices, onMetric, children }: ChartBarProps): JSX.Element {
@@ -108,30 +130,95 @@ function Toggle({ on, onToggle, title, children }: ToggleProps): JSX.Element {
   );
 }
 
+type ZoomedProps = Required<Pick<CurveChartProps, 'onRange'>> & { readonly range: StepRange };
+
+/** That this is not all, and the way back. */
+function Zoomed({ range, onRange }: ZoomedProps): JSX.Element {
+  return (
+    <span className="forge-zoomed">
+      <span>
+        steps {formatCount(range.from)}–{formatCount(range.to)} ·
+      </span>
+      <button
+        type="button"
+        className="forge-link"
+        title="Show all steps (Escape in the chart, or a double click)"
+        onClick={(event) => {
+          // The button goes, and whoever came by keyboard stays at the chart.
+          event.currentTarget.closest('section')?.querySelector<HTMLElement>('[tabindex]')?.focus();
+          onRange(null);
+        }}
+      >
+        show all
+      </button>
+    </span>
+  );
+}
+
 interface PlotProps {
   readonly metric: string;
   readonly drawn: readonly Drawn[];
   readonly x: Axis;
   readonly y: Axis;
   readonly smooth: boolean;
+  readonly zoomed: boolean;
+  /** Told which steps are to be shown; those beyond all are cut off. */
+  readonly onZoom: (from: number, to: number) => void;
 }
 
-function Plot({ metric, drawn, x, y, smooth }: PlotProps): JSX.Element {
+function Plot({ metric, drawn, x, y, smooth, zoomed, onZoom }: PlotProps): JSX.Element {
   const [pointed, setPointed] = useState<number | null>(null);
+  const [grabbed, setGrabbed] = useState<number | null>(null);
   const point = (event: PointerEvent<HTMLElement>): void => {
-    const box = event.currentTarget.getBoundingClientRect();
-    setPointed(box.width > 0 ? within((event.clientX - box.left) / box.width) : null);
+    setPointed(sharePointed(event));
   };
   const leave = (): void => {
     setPointed(null);
+    setGrabbed(null);
   };
-  const move = ({ key }: KeyboardEvent): void => {
-    const by = key === 'ArrowLeft' ? -KEY_SHARE : key === 'ArrowRight' ? KEY_SHARE : 0;
-    if (by !== 0) setPointed(within((pointed ?? 0.5) + by));
-    else if (key === 'Escape') leave();
+  const grab = (event: PointerEvent<HTMLElement>): void => {
+    point(event);
+    // A finger reads, or moves the page: it zooms by tapping twice.
+    if (event.pointerType === 'touch' || event.button !== 0) return;
+    event.currentTarget.setPointerCapture(event.pointerId);
+    setGrabbed(sharePointed(event));
+  };
+  const drop = (event: PointerEvent<HTMLElement>): void => {
+    const [from, to] = [grabbed, sharePointed(event)];
+    setGrabbed(null);
+    if (from === null || to === null || Math.abs(to - from) * event.currentTarget.clientWidth < DRAGGED) return;
+    onZoom(valueAt(x, Math.min(from, to)), valueAt(x, Math.max(from, to)));
+  };
+  const zoom = (by: number, share: number): void => {
+    onZoom(valueAt(x, share - share / by), valueAt(x, share + (1 - share) / by));
+  };
+  const showAll = (): void => {
+    onZoom(-Infinity, Infinity);
+  };
+  const toggle = (event: MouseEvent<HTMLElement>): void => {
+    if (zoomed) showAll();
+    else zoom(CLICK_ZOOM, sharePointed(event) ?? 0.5);
+  };
+  const press = (event: KeyboardEvent): void => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const at = pointed ?? 0.5;
+    const by = event.key === 'ArrowLeft' ? -1 : event.key === 'ArrowRight' ? 1 : 0;
+    if (by !== 0) {
+      const next = at + by * KEY_SHARE;
+      setPointed(within(next));
+      if (zoomed && next !== within(next)) onZoom(valueAt(x, by * MOVED_SHARE), valueAt(x, 1 + by * MOVED_SHARE));
+    } else if (event.key === '+' || event.key === '=') zoom(KEY_ZOOM, at);
+    else if (event.key === '-') zoom(1 / KEY_ZOOM, at);
+    else if (event.key === 'Escape' || event.key === 'Home' || event.key === '0') {
+      leave();
+      showAll();
+    } else return;
+    // The lab has other uses for these: 0 twice restarts a kernel.
+    event.preventDefault();
+    event.stopPropagation();
   };
   const rows = ticksOf(y, Y_TICKS);
-  const columns = ticksOf(x, X_TICKS);
+  const columns = stepTicksOf(x);
   return (
     <div className="forge-plot">
       <YLabels axis={y} ticks={rows} />
@@ -139,12 +226,14 @@ function Plot({ metric, drawn, x, y, smooth }: PlotProps): JSX.Element {
         className="forge-plot-area"
         tabIndex={0}
         role="group"
-        aria-label={`${metricLabel(metric)}, read by the arrow keys`}
-        onKeyDown={move}
+        aria-label={`${metricLabel(metric)}, read by the arrow keys, zoomed by + and −`}
+        onKeyDown={press}
         onBlur={leave}
         onPointerMove={point}
-        onPointerDown={point}
+        onPointerDown={grab}
+        onPointerUp={drop}
         onPointerCancel={leave}
+        onDoubleClick={toggle}
         onPointerLeave={(event) => {
           // A finger that is lifted leaves the values to be read.
           if (event.pointerType !== 'touch') leave();
@@ -170,6 +259,12 @@ function Plot({ metric, drawn, x, y, smooth }: PlotProps): JSX.Element {
             </g>
           ))}
         </svg>
+        {grabbed !== null && pointed !== null && (
+          <div
+            className="forge-band"
+            style={{ left: `${100 * Math.min(grabbed, pointed)}%`, width: `${100 * Math.abs(pointed - grabbed)}%` }}
+          />
+        )}
         {drawn.length === 0 && <p className="forge-plot-empty">No values of {metricLabel(metric)}.</p>}
         {pointed !== null && drawn.length > 0 && (
           <Readout metric={metric} curves={drawn.map(({ curve }) => curve)} x={x} share={pointed} />
@@ -178,6 +273,12 @@ function Plot({ metric, drawn, x, y, smooth }: PlotProps): JSX.Element {
       <XLabels axis={x} ticks={columns} />
     </div>
   );
+}
+
+/** Return where in the plot a pointer is, from 0 at its left to 1; null where the plot has no width. */
+function sharePointed(event: MouseEvent<HTMLElement>): number | null {
+  const box = event.currentTarget.getBoundingClientRect();
+  return box.width > 0 ? within((event.clientX - box.left) / box.width) : null;
 }
 
 function within(share: number): number {
@@ -246,27 +347,23 @@ function valueNear(metric: string, curve: Curve, step: number): string {
   return metricText(metric, curve.values[nearest(curve.steps, step)]);
 }
 
-function stepAxis(curves: readonly Curve[], totalSteps: number): Axis {
-  let low = Infinity;
-  let high = totalSteps;
-  for (const { steps } of curves) {
-    low = Math.min(low, steps[0] ?? low);
-    high = Math.max(high, steps.at(-1) ?? high);
-  }
-  const start = Number.isFinite(low) ? low : 0;
-  // Training begins at zero, or near it: then the axis does too, and a first step of 1 or 10 does not shift it.
-  const from = start >= 0 && (totalSteps > 0 || start <= (high - start) * 0.1) ? 0 : start;
-  return { low: from, high: high > from ? high : from + 1, log: false };
+function stepAxis({ from, to }: StepRange): Axis {
+  return { low: from, high: to, log: false };
 }
 
-function* allValues(curves: readonly Curve[]): Generator<number> {
-  for (const curve of curves) yield* curve.values;
+function* seenValues(curves: readonly Curve[], x: Axis): Generator<number> {
+  for (const curve of curves) {
+    for (const part of stretches(curve)) yield* part.values.slice(...seen(part.steps, x));
+  }
 }
 
 function draw(curve: Curve, x: Axis, y: Axis, smooth: boolean): Drawn {
   const parts = stretches(curve);
   const path = (change: (values: readonly number[]) => readonly number[]): string =>
-    parts.map(({ steps, values }) => pathOf(steps, change(values), x, y)).join('');
+    parts.map(({ steps, values }) => {
+      const span = seen(steps, x);
+      return pathOf(steps.slice(...span), change(values).slice(...span), x, y);
+    }).join('');
   return { curve, raw: path((values) => values), smooth: smooth ? path((values) => smoothed(values, SMOOTHING)) : '' };
 }
 

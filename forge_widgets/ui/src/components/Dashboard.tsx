@@ -1,8 +1,8 @@
 // The dashboard of one session: the same in a cell, a tab and on the stand-alone page. Follows a stream that its host
 // owns, starts and closes; lays itself out by its own width.
-import { useMemo, useState, type JSX } from 'react';
+import { useEffect, useMemo, useState, type JSX } from 'react';
 
-import { formatCount, metricValue, type SessionView } from '../stream';
+import { formatCount, metricValue, type SessionView, type StepRange } from '../stream';
 import { CurveChart } from './CurveChart';
 import { curveNames } from './metricwords';
 import { ErrorNotice, Notice } from './Notice';
@@ -10,11 +10,22 @@ import { Models, Progress } from './Progress';
 import { StatusMark } from './StatusMark';
 import { statusWords, type StatusWords } from './statuswords';
 import { Tiles } from './Tiles';
+import { useLens, type OpenLens } from './uselens';
 import { useNow, useSession, useVisible, type SessionSource } from './usesession';
 import { clockWords, linkWords, placeWords, sentence } from './words';
+import { followed, sought, zoomOf, type Zoom } from './zoom';
+
+/** Rows from which on curves may have left something out: what a stream keeps of a line (stream/series.ts). */
+const KEPT_WHOLE = 400;
+
+export interface DashboardProps {
+  readonly stream: SessionSource;
+  /** Looks closer at long curves; null where no server can be asked. The same one until the stream is another. */
+  readonly openLens?: OpenLens | null;
+}
 
 /** Show a session as it is, and as it goes on while it can be seen. */
-export function Dashboard({ stream }: { readonly stream: SessionSource }): JSX.Element {
+export function Dashboard({ stream, openLens = null }: DashboardProps): JSX.Element {
   const [ref, visible] = useVisible();
   const view = useSession(stream, visible);
   const over = view.state.status === 'completed' || view.state.status === 'error' || view.deleted;
@@ -25,7 +36,7 @@ export function Dashboard({ stream }: { readonly stream: SessionSource }): JSX.E
       <article className="forge-dashboard" aria-label={`Training session ${view.sessionId}`}>
         <Header view={view} words={words} />
         <Notices view={view} words={words} />
-        {view.state.status === 'waiting' ? <p>{sentence(words.detail)}</p> : <Recorded view={view} words={words} />}
+        {view.state.status === 'waiting' ? <p>{sentence(words.detail)}</p> : <Recorded view={view} words={words} openLens={openLens} visible={visible} />}
         <p className="forge-hidden" role="status">
           {spoken(view, words)}
         </p>
@@ -109,27 +120,65 @@ function Notices({ view, words }: PartProps): JSX.Element {
   );
 }
 
-function Recorded({ view, words }: PartProps): JSX.Element {
+type RecordedProps = PartProps & CurvesProps;
+
+function Recorded({ view, words, openLens, visible }: RecordedProps): JSX.Element {
   return (
     <>
       <Progress state={view.state} kind={words.kind} />
       <Models state={view.state} />
       <Tiles view={view} />
-      <Curves view={view} />
+      <Curves view={view} openLens={openLens} visible={visible} />
     </>
   );
 }
 
-function Curves({ view }: { readonly view: SessionView }): JSX.Element {
+interface CurvesProps {
+  readonly view: SessionView;
+  readonly openLens: OpenLens | null;
+  readonly visible: boolean;
+}
+
+function Curves({ view, openLens, visible }: CurvesProps): JSX.Element {
   const [chosen, setChosen] = useState('loss');
   const { series, state, version } = view;
   const choices = curveNames(new Set([...series.metrics(), chosen]));
   const metric = series.metrics().length > 0 && !series.metrics().includes(chosen) ? (choices[0] ?? chosen) : chosen;
-  // The series is one object that grows: the version says that it did.
+  const [zoom, range, onRange] = useZoom(metricValue(state, 'currentStep'));
+  const { lens, answers } = useLens(state.rows > KEPT_WHOLE ? openLens : null);
+  useEffect(() => {
+    if (visible) lens?.look(metric, range);
+    else lens?.rest();
+  });
+  // The series is one object that grows, and so is the lens: version and answers say that they did.
   // eslint-disable-next-line react-hooks/exhaustive-deps
-  const curves = useMemo(() => series.points(metric), [series, metric, version]);
+  const curves = useMemo(() => lens?.lines(metric, range) ?? series.points(metric), [lens, answers, range, series, metric, version]);
   const total = state.metrics.has('totalSteps') ? metricValue(state, 'totalSteps') : 0;
-  return <CurveChart metric={metric} choices={choices} onMetric={setChosen} curves={curves} totalSteps={total} />;
+  return (
+    <CurveChart
+      metric={metric}
+      choices={choices}
+      onMetric={setChosen}
+      curves={curves}
+      totalSteps={total}
+      range={zoom}
+      onRange={onRange}
+    />
+  );
+}
+
+type ZoomState = readonly [zoom: Zoom | null, range: StepRange | undefined, onRange: (range: StepRange | null) => void];
+
+/** What the chart is zoomed to, what is to be looked at closely for it, and how to choose other steps. */
+function useZoom(newest: number): ZoomState {
+  const [zoom, setZoom] = useState<Zoom | null>(null);
+  const moved = followed(zoom, newest);
+  if (moved !== zoom) setZoom(moved);
+  const range = useMemo(() => moved === null ? undefined : sought(moved), [moved]);
+  const onRange = (chosen: StepRange | null): void => {
+    setZoom(zoomOf(chosen, newest));
+  };
+  return [moved, range, onRange];
 }
 
 /** What the live region says: changes of state, never steps. */

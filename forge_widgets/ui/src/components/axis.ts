@@ -1,5 +1,5 @@
 // Where points and ticks stand on an axis, linear or logarithmic. Pure. Called by the chart and the spark lines.
-import { formatNumber } from '../stream/numbers';
+import { formatCount, formatNumber } from '../stream/numbers';
 
 /** A range of values on one axis, and how a value becomes a share (0 to 1) of its length. */
 export interface Axis {
@@ -60,6 +60,13 @@ export function ticksOf(axis: Axis, wanted: number): readonly Tick[] {
   const ticks = axis.log ? decades(axis, wanted) : [];
   const values = ticks.length >= 2 ? ticks : evenSteps(axis, wanted);
   return values.map((value) => ({ value, label: formatNumber(value) }));
+}
+
+/** Return round steps inside the axis: in full, and then fewer, where four digits would not tell them apart. */
+export function stepTicksOf(axis: Axis): readonly Tick[] {
+  const ticks = ticksOf(axis, 5);
+  if (ticks.every(({ value }) => Number(value.toPrecision(4)) === value)) return ticks;
+  return ticksOf(axis, 3).map(({ value }) => ({ value, label: formatCount(value) }));
 }
 
 function evenSteps(axis: Axis, wanted: number): number[] {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
 import { axisOf } from './axis';
-import { nearest, pathOf, smoothed, stretches } from './curve';
+import { nearest, pathOf, smoothed } from './curve';
+import { stretches } from '../stream';
 
 const UNIT = { low: 0, high: 1, log: false };
 

@@ -25,19 +25,11 @@ export function smoothed(values: readonly number[], weight: number): number[] {
   return before.map((value, index) => (value + (after[index] ?? value)) / 2);
 }
 
-/**
- * Cut a curve where its step goes back: a training that went on from a checkpoint has no line from where it failed to where
- * it began anew, and no average over both.
- */
-export function stretches({ model, steps, values }: Curve): readonly Curve[] {
-  const cut: Curve[] = [];
-  let from = 0;
-  for (let index = 1; index <= steps.length; index += 1) {
-    if (index < steps.length && !((steps[index] ?? 0) < (steps[index - 1] ?? 0))) continue;
-    cut.push({ model, steps: steps.slice(from, index), values: values.slice(from, index) });
-    from = index;
-  }
-  return cut;
+/** Return from where to where the points of a stretch are drawn: those on the axis, and one on each side that a line leads to. */
+export function seen(steps: readonly number[], { low, high }: Axis): [start: number, end: number] {
+  const start = steps.findIndex((step) => step >= low);
+  const end = steps.findIndex((step) => step > high);
+  return [Math.max(0, (start < 0 ? steps.length : start) - 1), end < 0 ? steps.length : end + 1];
 }
 
 function averaged(values: readonly number[], weight: number): number[] {

@@ -2,10 +2,10 @@
 // `themeOf`, which reads the page's colours. Called by the chart.
 import type { Config, Data, Layout, PlotData } from 'plotly.js';
 
-import { SMOOTHING, smoothed, stretches } from './curve';
+import { SMOOTHING, smoothed } from './curve';
 import { metricLabel } from './metricwords';
 import { PALETTE_SIZE } from './palette';
-import { metricValue, type LinePoints, type SessionView } from '../stream';
+import { metricValue, stretches, type LinePoints, type SessionView, type State } from '../stream';
 
 /** The colours of a page. */
 export interface Theme {
@@ -33,9 +33,13 @@ export interface Figure {
 
 const DASHES = ['solid', 'dash', 'dot', 'dashdot'] as const;
 
-/** Build the figure of a metric as it is now. */
-export function figureOf(view: SessionView, { metric, logY }: Shown, theme: Theme): Figure {
-  const lines = view.series.points(metric);
+/** Build the figure of a metric as it is now; `lines` where more is known of it than the view holds. */
+export function figureOf(
+  view: SessionView,
+  { metric, logY }: Shown,
+  theme: Theme,
+  lines: readonly LinePoints[] = view.series.points(metric),
+): Figure {
   return {
     data: lines.flatMap((line) => tracesOf(line, theme)),
     layout: layoutOf(view, { metric, logY }, theme),
@@ -83,7 +87,7 @@ function tracesOf(line: LinePoints, theme: Theme): Data[] {
 }
 
 function layoutOf({ sessionId, state }: SessionView, { metric, logY }: Shown, theme: Theme): Partial<Layout> {
-  const total = state.metrics.has('totalSteps') ? metricValue(state, 'totalSteps') : 0;
+  const total = totalOf(state);
   const axis = { gridcolor: theme.rule, zerolinecolor: theme.rule, automargin: true };
   return {
     // A new key would throw away where somebody has zoomed to.
@@ -98,6 +102,11 @@ function layoutOf({ sessionId, state }: SessionView, { metric, logY }: Shown, th
     xaxis: { ...axis, title: { text: 'step' }, tickformat: ',', ...(total > 0 ? { range: [0, total] } : {}) },
     yaxis: { ...axis, title: { text: plain(metricLabel(metric)) }, type: logY ? 'log' : 'linear' },
   };
+}
+
+/** Return how many steps there are to be; 0 where nobody said. */
+export function totalOf(state: State): number {
+  return state.metrics.has('totalSteps') ? metricValue(state, 'totalSteps') : 0;
 }
 
 /** Write text that Plotly would else read as markup, links included: a metric's name is a user's. */

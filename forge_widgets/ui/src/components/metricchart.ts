@@ -1,12 +1,19 @@
 // The chart of one metric of a session, drawn with Plotly as the training goes on: in an anywidget and in an output of
-// the lab alike. Follows a stream that its host owns; must never ask for data itself.
-import { figureOf, themeOf, type Shown } from './figure';
+// the lab alike. Follows a stream that its host owns; the lens on it, which asks for what was zoomed to, is its own.
+import type { PlotlyHTMLElement, PlotRelayoutEvent } from 'plotly.js';
+
+import { figureOf, themeOf, totalOf, type Shown } from './figure';
 import type { Plotly } from './plotly';
+import type { OpenLens } from './uselens';
 import type { SessionSource } from './usesession';
 import { linkWords, sentence } from './words';
+import { followed, sought, stepsOf, zoomedTo, zoomOf, type Zoom } from './zoom';
+import { ALL_STEPS, formatCount, metricValue, type Lens, type LinePoints, type StepRange } from '../stream';
 
 export interface MetricChartOptions {
   readonly stream: SessionSource;
+  /** Looks closer at long curves; null where no server can be asked. */
+  readonly openLens?: OpenLens | null;
   /** What is shown at first; `show` changes it. */
   readonly shown: Shown;
   /** Gets plotly.js; rejects where it can't be had. `gone` says that nobody waits for it any more. */
@@ -15,6 +22,9 @@ export interface MetricChartOptions {
 
 /** Drawing takes Plotly some 10 ms: five times a second looks live and leaves the page its time. */
 const DRAW_EVERY_MS = 200;
+
+/** Rows from which on curves may have left something out: what a stream keeps of a line (stream/series.ts). */
+const KEPT_WHOLE = 400;
 
 /** One chart in one element. Owns its timer, observers and listeners; `end` takes them all away. */
 export class MetricChart {
@@ -28,6 +38,10 @@ export class MetricChart {
   #plotly: Plotly | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #visible = true;
+  #zoom: Zoom | null = null;
+  #lens: Lens | null = null;
+  #lensAsked = false;
+  #heeded = false;
   // Whether the stream was connected when it last told of itself, and whether plotly.js is being got.
   #connected = false;
   #getting = false;
@@ -48,6 +62,8 @@ export class MetricChart {
   /** Show another metric, or the same on another scale. */
   show(shown: Shown): void {
     this.#shown = shown;
+    // Another axis begins with all of it: see the figure's uirevision.
+    this.#zoom = null;
     this.#drawSoon();
   }
 
@@ -57,6 +73,7 @@ export class MetricChart {
     if (this.#timer !== null) clearTimeout(this.#timer);
     for (const end of this.#ends) end();
     this.#plotly?.purge(this.#plot);
+    this.#lens?.close();
     this.#root.remove();
   }
 
@@ -72,6 +89,7 @@ export class MetricChart {
     if (typeof IntersectionObserver === 'undefined') return;
     const sight = new IntersectionObserver((entries) => {
       this.#visible = entries.at(-1)?.isIntersecting ?? true;
+      if (!this.#visible) this.#lens?.rest();
       this.#drawSoon();
     });
     sight.observe(this.#root);
@@ -112,18 +130,85 @@ export class MetricChart {
   async #draw(plotly: Plotly): Promise<void> {
     const { view } = this.#options.stream;
     const { label, explanation } = linkWords(view.link);
-    this.#words.textContent = `${view.sessionId} · ${view.state.status} · ${label}`;
+    const before = this.#zoom;
+    this.#zoom = followed(before, metricValue(view.state, 'currentStep'));
+    this.#words.replaceChildren(`${view.sessionId} · ${view.state.status} · ${label}`, ...this.#zoomed(plotly));
     this.#words.title = explanation;
     this.#plot.setAttribute('role', 'img');
     this.#plot.setAttribute('aria-label', `${this.#shown.metric} of ${view.sessionId} by step`);
-    const { data, layout, config } = figureOf(view, this.#shown, themeOf(this.#root));
+    const { data, layout, config } = figureOf(view, this.#shown, themeOf(this.#root), this.#look());
     // Plotly measures its room only when it is told to; 0 is where nothing is laid out.
     const width = this.#plot.clientWidth;
-    await plotly.react(this.#plot, data, width > 0 ? { ...layout, width } : layout, config);
+    const drawn = await plotly.react(this.#plot, data, width > 0 ? { ...layout, width } : layout, config);
+    this.#heed(drawn);
+    if (this.#zoom !== null && this.#zoom !== before) await plotly.relayout(this.#plot, { 'xaxis.range': [this.#zoom.from, this.#zoom.to] });
+  }
+
+  /** Return the curves as finely as they are known, and have what is missing asked for. */
+  #look(): readonly LinePoints[] {
+    const { stream, openLens = null } = this.#options;
+    const range = this.#zoom === null ? undefined : sought(this.#zoom);
+    if (this.#lens === null) {
+      if (!this.#lensAsked && openLens !== null && stream.view.state.rows > KEPT_WHOLE) void this.#open(openLens);
+      return stream.view.series.points(this.#shown.metric);
+    }
+    this.#lens.look(this.#shown.metric, range);
+    return this.#lens.lines(this.#shown.metric, range);
+  }
+
+  async #open(openLens: OpenLens): Promise<void> {
+    this.#lensAsked = true;
+    const lens = await openLens().catch(() => null);
+    if (this.#gone.signal.aborted) lens?.close();
+    else if (lens !== null) {
+      this.#lens = lens;
+      lens.onFiner = () => { this.#drawSoon(); };
+      this.#drawSoon();
+    }
+  }
+
+  /** Follow what people zoom to; a plot that was heard once stays so. */
+  #heed(plot: PlotlyHTMLElement): void {
+    if (this.#heeded) return;
+    this.#heeded = true;
+    plot.on('plotly_relayout', (event) => {
+      const chosen = chosenSteps(event);
+      if (chosen === null) return;
+      const newest = metricValue(this.#options.stream.view.state, 'currentStep');
+      this.#zoom = zoomOf(zoomedTo(chosen.from, chosen.to, this.#all()), newest);
+      this.#drawSoon();
+    });
+  }
+
+  #all(): StepRange {
+    const { series, state } = this.#options.stream.view;
+    return stepsOf(series.points(this.#shown.metric), totalOf(state));
+  }
+
+  /** That this is not all, and the way back. */
+  #zoomed(plotly: Plotly): readonly (Node | string)[] {
+    if (this.#zoom === null) return [];
+    const back = document.createElement('button');
+    back.type = 'button';
+    back.className = 'forge-link';
+    back.textContent = 'show all';
+    back.title = 'Show all steps (or double-click the chart)';
+    back.addEventListener('click', () => {
+      const { from, to } = this.#all();
+      void plotly.relayout(this.#plot, { 'xaxis.range': [from, to], 'yaxis.autorange': true });
+    });
+    return [` · steps ${formatCount(this.#zoom.from)}–${formatCount(this.#zoom.to)} · `, back];
   }
 
   #fail(error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error);
     this.#words.textContent = `The chart can’t be drawn: ${sentence(reason)} The training goes on.`;
   }
+}
+
+/** Return the steps that a change of the plot's axes leads to; null where it changed something else. */
+function chosenSteps(event: PlotRelayoutEvent): StepRange | null {
+  if (event['xaxis.autorange'] === true) return ALL_STEPS;
+  const [from, to] = event['xaxis.range'] ?? [event['xaxis.range[0]'], event['xaxis.range[1]']];
+  return typeof from === 'number' && typeof to === 'number' ? { from, to } : null;
 }

@@ -51,8 +51,10 @@ export function viewOf(state: Record<string, unknown>, fields: Partial<SessionVi
   const parsed: State = frame?.type === 'frame' && frame.key ? frame.state : emptyState();
   return {
     sessionId: 'cognate-7',
+    epoch: 'e',
     state: parsed,
     series: curves(),
+    coarse: false,
     version: 1,
     link: LINK,
     unsaved: 0,

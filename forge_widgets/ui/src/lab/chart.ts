@@ -6,6 +6,7 @@ import { Widget } from '@lumino/widgets';
 import type { Shown } from '../components/figure';
 import { MetricChart } from '../components/metricchart';
 import { loadPlotly, plotlyOfServer } from '../components/plotly';
+import type { OpenLens } from '../components/uselens';
 import type { SessionSource } from '../components/usesession';
 import type { ServerAccess } from '../stream';
 import { chartTraits } from './traits';
@@ -14,6 +15,7 @@ type KernelSays = ISessionContext['iopubMessage'];
 
 export interface LiveChartOptions {
   readonly stream: SessionSource;
+  readonly openLens: OpenLens;
   readonly shown: Shown;
   /** The kernel's widget that made the output; "" for none. */
   readonly widgetId: string;
@@ -31,11 +33,11 @@ export class LiveChart extends Widget {
 
   constructor(options: LiveChartOptions) {
     super();
-    const { stream, shown, server } = options;
+    const { stream, openLens, shown, server } = options;
     const sources = [plotlyOfServer(server)];
     this.#options = options;
     this.#shown = shown;
-    this.#chart = new MetricChart(this.node, { stream, shown, plotly: (gone) => loadPlotly(sources, gone) });
+    this.#chart = new MetricChart(this.node, { stream, openLens, shown, plotly: (gone) => loadPlotly(sources, gone) });
   }
 
   override dispose(): void {

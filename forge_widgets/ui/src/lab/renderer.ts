@@ -8,6 +8,7 @@ import { Panel, Widget } from '@lumino/widgets';
 import { createElement } from 'react';
 
 import { Dashboard } from '../components/Dashboard';
+import { lensOn } from '../components/lens';
 import { SessionStream, type ServerAccess } from '../stream';
 import { LiveChart } from './chart';
 import { faceOf, noteOf, type Face } from './faces';
@@ -133,10 +134,11 @@ export class SessionRenderer extends Panel implements IRenderMime.IRenderer {
 
   #live(stream: SessionStream): Widget {
     const shown = this.#session?.chart ?? null;
-    if (shown === null || this.#model === null) return ReactWidget.create(createElement(Dashboard, { stream }));
     const { server, host } = this.#options;
+    const openLens = lensOn(stream, server);
+    if (shown === null || this.#model === null) return ReactWidget.create(createElement(Dashboard, { stream, openLens }));
     const kernelSays = (): ISessionContext['iopubMessage'] | null => host(this).session?.iopubMessage ?? null;
-    return new LiveChart({ stream, shown, server, kernelSays, widgetId: widgetId(this.#model) });
+    return new LiveChart({ stream, openLens, shown, server, kernelSays, widgetId: widgetId(this.#model) });
   }
 
   /** Show what the notebook holds of the session, and why it is no more than that. */

@@ -5,6 +5,8 @@ import { ReactWidget } from '@jupyterlab/ui-components';
 import { createElement } from 'react';
 
 import { Dashboard } from '../components/Dashboard';
+import { lensOn } from '../components/lens';
+import type { OpenLens } from '../components/uselens';
 import { SessionStream, type ServerAccess } from '../stream';
 import { labAccess } from './access';
 import { sessionsIcon } from './icon';
@@ -99,11 +101,13 @@ class SessionTabs {
 class SessionTab extends ReactWidget {
   readonly sessionId: string;
   readonly #stream: SessionStream;
+  readonly #openLens: OpenLens;
 
   constructor(sessionId: string, server: ServerAccess) {
     super();
     this.sessionId = sessionId;
     this.#stream = new SessionStream({ sessionId, server });
+    this.#openLens = lensOn(this.#stream, server);
     this.addClass('forge-tab');
     this.#stream.start();
   }
@@ -115,6 +119,6 @@ class SessionTab extends ReactWidget {
   }
 
   protected override render(): React.ReactElement {
-    return createElement(Dashboard, { stream: this.#stream });
+    return createElement(Dashboard, { stream: this.#stream, openLens: this.#openLens });
   }
 }

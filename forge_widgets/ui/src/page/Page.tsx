@@ -2,6 +2,7 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useSyncExternalStore, type JSX } from 'react';
 
 import { Dashboard } from '../components/Dashboard';
+import { lensOn } from '../components/lens';
 import { SessionList } from '../components/SessionList';
 import type { SessionsPoll } from '../components/sessions';
 import { SessionStream, type ServerAccess } from '../stream';
@@ -66,7 +67,8 @@ function Session({ sessionId, server }: { readonly sessionId: string; readonly s
       close();
     };
   }, [stream]);
-  return <Dashboard stream={stream} />;
+  const openLens = useMemo(() => lensOn(stream, server), [stream, server]);
+  return <Dashboard stream={stream} openLens={openLens} />;
 }
 
 /** Ask for the list while somebody sees it: not in a tab behind another, nor on a phone that shows a session. */

@@ -39,8 +39,8 @@ class Followed {
       sessionId,
       server: serverAccess(placeOf(websocketUrl, token, document.baseURI)),
       settings: { pollIdleMs: pollingMs, pollBusyMs: pollingMs },
-      onApplied: (frame) => { this.#happenings.take(frame); },
     });
+    this.#stream.onApplied((frame) => { this.#happenings.take(frame); });
     this.#stream.subscribe(() => { this.#tell(); });
   }
 

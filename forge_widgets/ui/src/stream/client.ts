@@ -26,8 +26,6 @@ export interface SessionStreamOptions {
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly settings?: Partial<StreamSettings>;
-  /** Told of each frame that moved the view, at once; listeners are told of the view later. */
-  readonly onApplied?: (frame: Frame) => void;
 }
 
 const OTHER_STORE: Failure = { reason: 'this server keeps another store', kind: 'seldom' };
@@ -39,6 +37,7 @@ export class SessionStream {
   readonly #settings: StreamSettings;
   readonly #client = new CursorClient();
   readonly #listeners = new Set<() => void>();
+  readonly #followers = new Set<(frame: Frame) => void>();
   readonly #notifying: Throttle;
   #lanes: readonly Lane[] = [];
   #stopWaking: (() => void) | null = null;
@@ -71,6 +70,14 @@ export class SessionStream {
     this.#listeners.add(listener);
     return () => {
       this.#listeners.delete(listener);
+    };
+  }
+
+  /** Call `follower` with each frame that moved the view, at once: listeners are told of the view later. The function returned ends that. */
+  onApplied(follower: (frame: Frame) => void): () => void {
+    this.#followers.add(follower);
+    return () => {
+      this.#followers.delete(follower);
     };
   }
 
@@ -181,7 +188,7 @@ export class SessionStream {
       return;
     }
     lane.settled();
-    if (outcome === 'applied') this.#options.onApplied?.(frame);
+    if (outcome === 'applied') for (const follower of this.#followers) follower(frame);
     if (outcome === 'applied' || !this.#loaded) {
       this.#loaded = true;
       this.#notifying.request();
@@ -235,8 +242,10 @@ export class SessionStream {
   #snapshot(version: number): SessionView {
     return {
       sessionId: this.#options.sessionId,
+      epoch: this.#client.cursor?.epoch ?? '',
       state: this.#client.state,
       series: this.#client.series,
+      coarse: this.#client.coarse,
       version,
       link: this.#link(),
       unsaved: this.#heartbeat?.unsaved ?? 0,

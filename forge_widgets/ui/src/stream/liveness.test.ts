@@ -14,8 +14,10 @@ function viewOf(state: Partial<State>, view: Partial<SessionView> = {}): Session
   const client = new CursorClient();
   return {
     sessionId: 'cognate-7',
+    epoch: 'e',
     state: { ...emptyState(), attempt: 1, ...state },
     series: client.series,
+    coarse: false,
     version: 1,
     link: { transport: 'websocket', reason: '', offlineSince: null },
     unsaved: 0,

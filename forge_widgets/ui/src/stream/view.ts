@@ -6,9 +6,13 @@ import type { Link } from './transport';
 /** A session as it is known now. A new object each time that listeners are told. */
 export interface SessionView {
   readonly sessionId: string;
+  /** The incarnation of the log that this is of; "" before anything was heard of it. */
+  readonly epoch: string;
   readonly state: State;
   /** The curves; the same object goes on growing, `version` says when to draw it again. */
   readonly series: Series;
+  /** True where the curves came in few points, since the link is slow or not known yet: more will come unasked. */
+  readonly coarse: boolean;
   /** Counts up with each new view. */
   readonly version: number;
   readonly link: Link;

@@ -3,6 +3,7 @@ import type { AnyModel, Render } from '@anywidget/types';
 
 import { jupyterPlace, serverAccess } from '../components/access';
 import type { Shown } from '../components/figure';
+import { lensOn } from '../components/lens';
 import { MetricChart } from '../components/metricchart';
 import { loadPlotly, plotlyOfServer } from '../components/plotly';
 import { adoptStyles } from '../components/styles';
@@ -27,7 +28,8 @@ function showChart(model: AnyModel<ChartTraits>, el: HTMLElement, stream: Sessio
   const place = jupyterPlace(document);
   const sources = [...(place === null ? [] : [plotlyOfServer(serverAccess(place))]), plotlyOfKernel(model)];
   const plotly = (gone: AbortSignal): ReturnType<typeof loadPlotly> => loadPlotly(sources, gone);
-  const chart = new MetricChart(el, { stream, plotly, shown: shownBy(model) });
+  const openLens = place === null ? null : lensOn(stream, serverAccess(place));
+  const chart = new MetricChart(el, { stream, openLens, plotly, shown: shownBy(model) });
   const show = (): void => {
     chart.show(shownBy(model));
   };

@@ -8,12 +8,13 @@ import { mount } from '../components/mount';
 import { adoptStyles } from '../components/styles';
 import chartCss from '../../style/chart.css';
 import css from '../../style/forge.css';
+import { fetchedLens } from './lens';
 import { followSession, type SessionTraits } from './model';
 
 const render: Render<SessionTraits> = ({ model, el }) => {
   adoptStyles(el, css, 'forge-widgets-style');
   adoptStyles(el, chartCss, 'forge-widgets-chart-style');
-  return followSession(model, (stream) => mount(el, createElement(Dashboard, { stream })));
+  return followSession(model, (stream) => mount(el, createElement(Dashboard, { stream, openLens: fetchedLens(stream) })));
 };
 
 export default { render };
