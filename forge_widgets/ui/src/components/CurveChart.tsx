@@ -45,7 +45,7 @@ export function CurveChart({ metric, choices, onMetric, curves, totalSteps, rang
   const [smooth, setSmooth] = useState(true);
   const all = useMemo(() => stepsOf(curves, totalSteps), [curves, totalSteps]);
   const x = useMemo(() => stepAxis(range ?? all), [all, range]);
-  const y = useMemo(() => axisOf(seenValues(curves, x), log), [curves, x, log]);
+  const y = useMemo(() => axisOf(seenValues(curves, x), log, range !== null), [curves, x, log, range]);
   const drawn = useMemo(() => curves.map((curve) => draw(curve, x, y, smooth)), [curves, x, y, smooth]);
   return (
     <section className="forge-chart" aria-label={`${metricLabel(metric)} by step`}>
@@ -204,9 +204,8 @@ function Plot({ metric, drawn, x, y, smooth, zoomed, onZoom }: PlotProps): JSX.E
     const at = pointed ?? 0.5;
     const by = event.key === 'ArrowLeft' ? -1 : event.key === 'ArrowRight' ? 1 : 0;
     if (by !== 0) {
-      const next = at + by * KEY_SHARE;
-      setPointed(within(next));
-      if (zoomed && next !== within(next)) onZoom(valueAt(x, by * MOVED_SHARE), valueAt(x, 1 + by * MOVED_SHARE));
+      setPointed(within(at + by * KEY_SHARE));
+      if (zoomed && at === within(by)) onZoom(valueAt(x, by * MOVED_SHARE), valueAt(x, 1 + by * MOVED_SHARE));
     } else if (event.key === '+' || event.key === '=') zoom(KEY_ZOOM, at);
     else if (event.key === '-') zoom(1 / KEY_ZOOM, at);
     else if (event.key === 'Escape' || event.key === 'Home' || event.key === '0') {

@@ -17,8 +17,11 @@ export interface Tick {
 /** Below this share of its greatest value a curve has come near zero. */
 const NEAR_ZERO = 0.7;
 
-/** Return the axis that holds all finite values, with a little air; a logarithmic one leaves out what is not positive. */
-export function axisOf(values: Iterable<number>, log: boolean): Axis {
+/**
+ * Return the axis that holds all finite values, with a little air; a logarithmic one leaves out what is not positive. A close
+ * one does without the zero that they come near.
+ */
+export function axisOf(values: Iterable<number>, log: boolean, close = false): Axis {
   let low = Infinity;
   let high = -Infinity;
   for (const value of values) {
@@ -27,13 +30,13 @@ export function axisOf(values: Iterable<number>, log: boolean): Axis {
     if (value > high) high = value;
   }
   if (low > high) return log ? { low: 0.1, high: 1, log } : { low: 0, high: 1, log };
-  return log ? airedLog(low, high) : airedLinear(low, high);
+  return log ? airedLog(low, high) : airedLinear(low, high, close);
 }
 
-function airedLinear(low: number, high: number): Axis {
+function airedLinear(low: number, high: number, close: boolean): Axis {
   const air = high > low ? (high - low) * 0.05 : Math.max(Math.abs(high) * 0.1, 1e-9);
   // What comes near zero begins there, and nothing that is never negative below it: so the axis of a falling loss stays.
-  const start = low >= 0 && low < NEAR_ZERO * high ? 0 : low - air;
+  const start = !close && low >= 0 && low < NEAR_ZERO * high ? 0 : low - air;
   return { low: low >= 0 ? Math.max(0, start) : start, high: high + air, log: false };
 }
 

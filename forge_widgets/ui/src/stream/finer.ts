@@ -109,6 +109,7 @@ export class Finer {
     if (lastOffset(record) <= this.#top) return;
     if (!isRows(record.body)) {
       this.#tail.add(record);
+      if (record.body.eventType === 'step_update') this.#grown += 1;
       return;
     }
     const { outline } = record.body;

@@ -79,9 +79,11 @@ export class Lens {
   lines(metric: string, range: StepRange = ALL_STEPS): readonly LinePoints[] {
     const base = this.#source.view.series.points(metric);
     const all = this.#covering(metric, ALL_STEPS);
-    const near = range === ALL_STEPS ? undefined : (this.#covering(metric, range) ?? this.#touching(metric, range));
     const whole = all === undefined ? base : spliced(base, all.lines(), ALL_STEPS);
-    return near === undefined || near === all ? whole : spliced(whole, near.lines(), near.range);
+    if (range === ALL_STEPS) return whole;
+    const covering = this.#covering(metric, range);
+    const near = covering === all ? this.#touching(metric, range) : covering;
+    return near === undefined ? whole : spliced(whole, near.lines(), near.range);
   }
 
   /** Ask for nothing more, and forget what was answered. */
@@ -126,7 +128,7 @@ export class Lens {
   }
 
   async #answer({ metric, range, abort }: Asking, { sessionId, series }: SessionView): Promise<ReturnType<typeof parseAnswer>> {
-    const points = pointsFor(series.points(metric).length) * (1 + 2 * MARGIN);
+    const points = pointsFor(series.points(metric).length) * (range === ALL_STEPS ? 1 : 1 + 2 * MARGIN);
     // Quoted by itself: a name may hold the comma that stands between two.
     const query: Record<string, string> = {
       metrics: encodeURIComponent(metric),
@@ -191,5 +193,5 @@ function widened(range: StepRange): StepRange {
   if (range === ALL_STEPS) return range;
   const { from, to } = range;
   const more = (to === Infinity ? 0 : to - from) * MARGIN;
-  return { from: from - more, to: to + more };
+  return { from: Math.floor(from - more), to: Math.ceil(to + more) };
 }
