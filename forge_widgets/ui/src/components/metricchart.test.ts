@@ -1,20 +1,32 @@
-import type { Layout } from 'plotly.js';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import type { Layout, PlotData, PlotRelayoutEvent } from 'plotly.js';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { MetricChart } from './metricchart';
 import type { Plotly } from './plotly';
-import { RUNNING, viewOf, ViewSource } from './testing';
+import { metric, RUNNING, viewOf, ViewSource } from './testing';
+import type { Lens, LinePoints, StepRange } from '../stream';
 
 const LOSS = { metric: 'loss', logY: false };
+
+type Heard = (event: PlotRelayoutEvent) => void;
 
 /** What Plotly was asked to draw, and for which elements it still keeps anything. */
 class TestPlotly {
   readonly drawn: Partial<Layout>[] = [];
   readonly kept = new Set<unknown>();
+  readonly moved: PlotRelayoutEvent[] = [];
+  data: Partial<PlotData>[] = [];
+  heard: Heard | null = null;
   readonly plotly = {
-    react: (plot: unknown, _data: unknown, layout: Partial<Layout>) => {
+    react: (plot: unknown, data: Partial<PlotData>[], layout: Partial<Layout>) => {
       this.kept.add(plot);
       this.drawn.push(layout);
+      this.data = data;
+      return Promise.resolve({ on: (_: string, heard: Heard) => { this.heard = heard; } });
+    },
+    relayout: (_: unknown, change: PlotRelayoutEvent) => {
+      this.moved.push(change);
+      this.heard?.(change);
       return Promise.resolve();
     },
     purge: (plot: unknown) => {
@@ -138,4 +150,84 @@ it('leaves nothing behind, a hundred times, whether plotly.js came before its en
   expect(signals.every(({ aborted }) => aborted)).toBe(true);
   expect(vi.getTimerCount()).toBe(0);
   expect(document.body.childElementCount).toBe(0);
+});
+
+/** A session at a step, of a thousand or of nobody knows how many. */
+function viewAt(step: number, total: number | null = 1_000): ReturnType<typeof viewOf> {
+  const all = total === null ? {} : { totalSteps: metric(total) };
+  return viewOf({ ...RUNNING, metrics: { loss: metric(1), currentStep: metric(step), ...all } });
+}
+
+describe('zooming', () => {
+  let [drawing, chart, source] = [new TestPlotly(), null as MetricChart | null, new ViewSource(viewAt(450))];
+  let looked: (StepRange | undefined)[] = [];
+  const lens = {
+    onFiner: null as (() => void) | null,
+    lines: (): readonly LinePoints[] => [{ metric: 'loss', model: 1, steps: [1, 2], values: [3, 4] }],
+    look: (_: string, range?: StepRange) => { looked.push(range); },
+    rest: vi.fn(),
+    close: vi.fn(),
+  };
+
+  async function open(view = viewAt(450)): Promise<void> {
+    [drawing, source] = [new TestPlotly(), new ViewSource(view)];
+    const openLens = (): Promise<Lens> => Promise.resolve(lens as unknown as Lens);
+    const plotly = (): Promise<Plotly> => Promise.resolve(drawing.plotly);
+    chart = new MetricChart(document.body, { stream: source, openLens, shown: LOSS, plotly });
+    await vi.advanceTimersByTimeAsync(500);
+  }
+
+  afterEach(() => {
+    chart?.end();
+    looked = [];
+  });
+
+  it('looks closely at what Plotly was zoomed to, and says what that is', async () => {
+    await open();
+    expect([looked.at(-1), drawing.data[0]?.x]).toEqual([undefined, [1, 2]]);
+    drawing.heard?.({ 'xaxis.range[0]': 100, 'xaxis.range[1]': 200 });
+    await vi.advanceTimersByTimeAsync(300);
+    expect(looked.at(-1)).toEqual({ from: 100, to: 200, follows: false });
+    expect(document.body.textContent).toContain(' · steps 100–200 · show all');
+    drawing.heard?.({ 'yaxis.range[0]': 1, 'yaxis.range[1]': 2 });
+    await vi.advanceTimersByTimeAsync(300);
+    expect(document.body.textContent).toContain('steps 100–200');
+    drawing.heard?.({ 'xaxis.autorange': true });
+    await vi.advanceTimersByTimeAsync(300);
+    expect(looked.at(-1)).toBeUndefined();
+    expect(document.body.textContent).not.toContain('show all');
+  });
+
+  it.each([
+    [1_000, { 'xaxis.range': [0, 1_000], 'yaxis.autorange': true }],
+    [null, { 'xaxis.autorange': true, 'yaxis.autorange': true }],
+  ])('shows all of %s steps when told to', async (total, change) => {
+    await open(viewAt(450, total));
+    drawing.heard?.({ 'xaxis.range': [100, 200] });
+    await vi.advanceTimersByTimeAsync(300);
+    document.querySelector('button')?.click();
+    await vi.advanceTimersByTimeAsync(300);
+    expect(drawing.moved).toEqual([change]);
+    expect(document.body.textContent).not.toContain('show all');
+  });
+
+  it('moves along with the newest step, and begins anew with another metric', async () => {
+    await open();
+    drawing.heard?.({ 'xaxis.range': [400, 500] });
+    source.next(viewAt(520));
+    await vi.advanceTimersByTimeAsync(300);
+    expect(drawing.moved).toEqual([{ 'xaxis.range': [420, 520] }]);
+    expect(looked.at(-1)).toEqual({ from: 420, to: Infinity });
+    chart?.show({ ...LOSS, metric: 'accuracy' });
+    await vi.advanceTimersByTimeAsync(300);
+    expect(looked.at(-1)).toBeUndefined();
+  });
+
+  it('draws what is known at once, and again when something finer has come', async () => {
+    await open();
+    const before = drawing.drawn.length;
+    lens.onFiner?.();
+    await vi.advanceTimersByTimeAsync(300);
+    expect(drawing.drawn.length).toBe(before + 1);
+  });
 });

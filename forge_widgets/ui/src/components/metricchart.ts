@@ -1,6 +1,6 @@
 // The chart of one metric of a session, drawn with Plotly as the training goes on: in an anywidget and in an output of
 // the lab alike. Follows a stream that its host owns; the lens on it, which asks for what was zoomed to, is its own.
-import type { PlotlyHTMLElement, PlotRelayoutEvent } from 'plotly.js';
+import type { Layout, PlotlyHTMLElement, PlotRelayoutEvent } from 'plotly.js';
 
 import { figureOf, themeOf, totalOf, type Shown } from './figure';
 import type { Plotly } from './plotly';
@@ -194,8 +194,10 @@ export class MetricChart {
     back.textContent = 'show all';
     back.title = 'Show all steps (or double-click the chart)';
     back.addEventListener('click', () => {
-      const { from, to } = this.#all();
-      void plotly.relayout(this.#plot, { 'xaxis.range': [from, to], 'yaxis.autorange': true });
+      const total = totalOf(this.#options.stream.view.state);
+      // An axis that ends where nobody knows has to go on growing.
+      const x: Partial<Layout> = total > 0 ? { 'xaxis.range': [0, total] } : { 'xaxis.autorange': true };
+      void plotly.relayout(this.#plot, { ...x, 'yaxis.autorange': true });
     });
     return [` · steps ${formatCount(this.#zoom.from)}–${formatCount(this.#zoom.to)} · `, back];
   }
