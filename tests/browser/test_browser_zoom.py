@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,7 @@ def zoom_in_and_out(page: Page, screenshots: Path, name: str) -> None:
         plot.press("+")
     page.wait_for_function(f"() => {{ const drawn = ({DRAWN})(); return drawn.length > 600 && drawn.length < 660; }}")
     steps = page.evaluate(DRAWN)
-    apart = [after - before for before, after in zip(steps, steps[1:], strict=False)]
+    apart = [after - before for before, after in pairwise(steps)]
     assert max(apart) < 1.5 * min(apart), "every step is there once"
     plot.press("Escape")
     expect(zoomed).to_have_count(0)
@@ -121,15 +122,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneServe
 def test_a_long_session_gets_finer_is_zoomed_into_and_shown_whole_again(
     server: StandaloneServer, browser: Browser, screenshots: Path, scheme: str, width: int
 ) -> None:
-    viewport, dark = {"width": width, "height": 900}, scheme == "dark"
     context = browser.new_context(
-        viewport=viewport,
-        color_scheme="dark" if dark else "light",
-        reduced_motion="reduce",  # type: ignore[arg-type]
+        viewport={"width": width, "height": 900},
+        color_scheme="dark" if scheme == "dark" else "light",
+        reduced_motion="reduce",
     )
     page = context.new_page()
-    errors: list[object] = []
-    page.on("pageerror", lambda error: errors.append(error))
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(error.message))
     page.goto(f"{server.url}/?session=long")
     zoom_in_and_out(page, screenshots, f"{scheme}-{width}")
     # Nothing sticks out, zoomed or not.
@@ -171,7 +171,7 @@ def test_a_chart_that_is_zoomed_to_the_past_stays_there_and_the_newest_steps_are
     expect(page.locator(".forge-dashboard")).to_contain_text("step 3,799 of 4,000")
     expect(zoomed).to_contain_text("–3,799")
     steps = expect_more(page, DRAWN, 400)
-    apart = [after - before for before, after in zip(steps, steps[1:], strict=False)]
+    apart = [after - before for before, after in pairwise(steps)]
     assert max(apart) < 1.5 * min(apart), "every step is there once, those that came meanwhile too"
     page.close()
     store.close()

@@ -12,7 +12,7 @@ describe('zooming', () => {
   });
 
   it('goes no closer than ten steps, and no further than all', () => {
-    expect(zoomedTo(500, 501, ALL)).toEqual({ from: 495.5, to: 505.5 });
+    expect(zoomedTo(500, 501, ALL)).toEqual({ from: 496, to: 506 });
     for (const [from, to] of [[0, 1_000], [-1, 2_000], [-Infinity, Infinity]] as const) expect(zoomedTo(from, to, ALL)).toBeNull();
     expect(zoomedTo(2, 3, { from: 0, to: 8 })).toBeNull();
   });

@@ -25,12 +25,12 @@ export function stepsOf(curves: readonly { readonly steps: readonly number[] }[]
   return { from, to: high > from ? high : from + 1 };
 }
 
-/** Return steps within all of them: at least a few, moved inside where they stick out; null where these are all. */
+/** Return whole steps within all of them: at least a few, moved inside where they stick out; null where these are all. */
 export function zoomedTo(from: number, to: number, all: StepRange): StepRange | null {
   const width = Math.max(to - from, FEWEST_STEPS);
   if (!(width < all.to - all.from)) return null;
   const start = Math.min(Math.max((from + to - width) / 2, all.from), all.to - width);
-  return { from: start, to: start + width };
+  return { from: Math.round(start), to: Math.round(start + width) };
 }
 
 /** Note whether the newest step is among those that were chosen. */
