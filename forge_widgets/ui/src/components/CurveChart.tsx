@@ -217,10 +217,9 @@ function Plot({ metric, drawn, x, y, smooth, zoomed, onZoom }: PlotProps): JSX.E
     event.stopPropagation();
   };
   const rows = ticksOf(y, Y_TICKS);
-  const columns = stepTicksOf(x);
   return (
     <div className="forge-plot">
-      <YLabels axis={y} ticks={rows} />
+      <Labels of="y" axis={y} ticks={rows} />
       <div
         className="forge-plot-area"
         tabIndex={0}
@@ -269,7 +268,7 @@ function Plot({ metric, drawn, x, y, smooth, zoomed, onZoom }: PlotProps): JSX.E
           <Readout metric={metric} curves={drawn.map(({ curve }) => curve)} x={x} share={pointed} />
         )}
       </div>
-      <XLabels axis={x} ticks={columns} />
+      <Labels of="x" axis={x} ticks={stepTicksOf(x)} />
     </div>
   );
 }
@@ -284,23 +283,18 @@ function within(share: number): number {
   return Math.min(1, Math.max(0, share));
 }
 
-function YLabels({ axis, ticks }: { readonly axis: Axis; readonly ticks: readonly Tick[] }): JSX.Element {
-  return (
-    <div className="forge-y-labels" aria-hidden="true">
-      {ticks.map(({ value, label }) => (
-        <span key={value} style={{ bottom: `${100 * shareOf(axis, value)}%` }}>
-          {label}
-        </span>
-      ))}
-    </div>
-  );
+interface LabelsProps {
+  readonly of: 'x' | 'y';
+  readonly axis: Axis;
+  readonly ticks: readonly Tick[];
 }
 
-function XLabels({ axis, ticks }: { readonly axis: Axis; readonly ticks: readonly Tick[] }): JSX.Element {
+function Labels({ of, axis, ticks }: LabelsProps): JSX.Element {
+  const side = of === 'x' ? 'left' : 'bottom';
   return (
-    <div className="forge-x-labels" aria-hidden="true">
+    <div className={`forge-${of}-labels`} aria-hidden="true">
       {ticks.map(({ value, label }) => (
-        <span key={value} style={{ left: `${100 * shareOf(axis, value)}%` }}>
+        <span key={value} style={{ [side]: `${100 * shareOf(axis, value)}%` }}>
           {label}
         </span>
       ))}

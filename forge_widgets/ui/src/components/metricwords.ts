@@ -1,13 +1,11 @@
 // What a metric is called on screen, how its value is written, and which way is better. Pure. Called by tiles and chart.
+import { COORDINATES } from '../stream/metrics';
 import { formatNumber } from '../stream/numbers';
 
 const LABELS: Readonly<Record<string, string>> = {
   grokProgress: 'grok progress',
   learningRate: 'learning rate',
 };
-
-/** Metrics that say where a row stands: never tiles nor curves. */
-const COORDINATES: ReadonlySet<string> = new Set(['currentStep', 'totalSteps', 'currentModel', 'totalModels']);
 
 /** The tiles that every dashboard has, in their order. */
 const ALWAYS: readonly string[] = ['loss', 'perplexity', 'accuracy', 'grokProgress'];

@@ -33,8 +33,8 @@ export interface Answer {
   readonly rows: number;
 }
 
-const curve = object({ metric: text, model: finite, steps: listOf(finite), values: listOf(finite), rows: finite });
-const curves = object({ epoch: text, top: finite, attempt: finite, series: listOf(curve) });
+const curve = /* @__PURE__ */ object({ metric: text, model: finite, steps: listOf(finite), values: listOf(finite), rows: finite });
+const curves = /* @__PURE__ */ object({ epoch: text, top: finite, attempt: finite, series: /* @__PURE__ */ listOf(curve) });
 
 /** Read an answer; null where it is none. */
 export function parseAnswer(body: string): Answer | null {
