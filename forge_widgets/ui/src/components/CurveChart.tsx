@@ -5,7 +5,7 @@ import { useId, useMemo, useState, type JSX, type KeyboardEvent, type MouseEvent
 import { axisOf, shareOf, stepTicksOf, ticksOf, valueAt, type Axis, type Tick } from './axis';
 import { BOX, nearest, pathOf, seen, smoothed, SMOOTHING, type Curve } from './curve';
 import { metricLabel, metricText } from './metricwords';
-import { modelClass, modelDashes } from './palette';
+import { modelColour, modelDashes } from './palette';
 import { stepsOf, zoomedTo } from './zoom';
 import type { StepRange } from '../stream';
 import { formatCount, formatNumber } from '../stream/numbers';
@@ -251,7 +251,7 @@ function Plot({ metric, drawn, x, y, smooth, zoomed, onZoom }: PlotProps): JSX.E
             <path key={value} className="forge-grid-line" d={`M0 ${BOX * (1 - shareOf(y, value))}H${BOX}`} />
           ))}
           {drawn.map(({ curve, raw, smooth: averaged }) => (
-            <g key={curve.model} className={modelClass(curve.model)} style={{ strokeDasharray: modelDashes(curve.model) }}>
+            <g key={curve.model} style={{ ...modelColour(curve.model), strokeDasharray: modelDashes(curve.model) }}>
               <path className={smooth ? 'forge-line-raw' : 'forge-line'} d={raw} />
               {smooth && <path className="forge-line" d={averaged} />}
             </g>
@@ -323,7 +323,7 @@ function Readout({ metric, curves, x, share }: ReadoutProps): JSX.Element {
         {curves.map((curve) => (
           <div key={curve.model}>
             <dt>
-              <span className={`forge-swatch ${modelClass(curve.model)}`} aria-hidden="true" />
+              <span className="forge-swatch" style={modelColour(curve.model)} aria-hidden="true" />
               model {curve.model}
             </dt>
             <dd>{valueNear(metric, curve, step)}</dd>

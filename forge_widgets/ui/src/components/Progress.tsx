@@ -12,7 +12,7 @@ import {
   type Phase,
   type State,
 } from '../stream';
-import { modelClass } from './palette';
+import { modelColour } from './palette';
 import type { MarkKind } from './StatusMark';
 import { leftWords, paceWords } from './words';
 
@@ -112,7 +112,7 @@ function ModelItem({ model, current }: { readonly model: Model; readonly current
   const begun = model.completed || model.loss !== null;
   return (
     <li className={current ? 'forge-model-current' : begun ? '' : 'forge-muted'} aria-current={current ? 'step' : undefined}>
-      <span className={`forge-swatch ${modelClass(model.number)}`} aria-hidden="true" />
+      <span className="forge-swatch" style={modelColour(model.number)} aria-hidden="true" />
       model {model.number}
       {model.completed ? <Done /> : <span aria-hidden="true">{current ? '▸' : '·'}</span>}
       {model.loss !== null && (

@@ -6,6 +6,7 @@ import { formatCount, formatDuration, formatPercent } from '../stream';
 import { metricText } from './metricwords';
 import { Notice } from './Notice';
 import type { SessionsPoll, SessionSummary } from './sessions';
+import { modelColour } from './palette';
 import { SparkLine } from './SparkLine';
 import { StatusMark, type MarkKind } from './StatusMark';
 import { useNow, useVisible } from './usesession';
@@ -86,7 +87,7 @@ function Row({ session, now, onOpen, open }: RowProps): JSX.Element {
         <span>{going && session.progress !== null ? formatPercent(session.progress) : ''}</span>
         <span className="forge-row-time">{time}</span>
         <span className="forge-row-detail">{detailOf(session)}</span>
-        {session.losses.length > 1 && <SparkLine values={session.losses} className="forge-model-0" />}
+        {session.losses.length > 1 && <SparkLine values={session.losses} style={modelColour(1)} />}
       </button>
     </li>
   );

@@ -1,5 +1,5 @@
 // A line the height of a word: the shape of a metric, without axes. Says nothing to a screen reader; its value stands beside.
-import { useMemo, type JSX } from 'react';
+import { useMemo, type CSSProperties, type JSX } from 'react';
 
 import { axisOf } from './axis';
 import { BOX, pathOf } from './curve';
@@ -9,16 +9,17 @@ const MOST_POINTS = 80;
 export interface SparkLineProps {
   readonly steps?: readonly number[];
   readonly values: readonly number[];
-  /** The class that gives it its colour. */
-  readonly className?: string;
+  /** What gives it its colour. */
+  readonly style?: CSSProperties;
 }
 
 /** Draw values over their steps, or over their order where there are no steps. */
-export function SparkLine({ steps, values, className = '' }: SparkLineProps): JSX.Element {
+export function SparkLine({ steps, values, style }: SparkLineProps): JSX.Element {
   const path = useMemo(() => sparkPath(steps ?? values.map((_, index) => index), values), [steps, values]);
   return (
     <svg
-      className={`forge-spark ${className}`}
+      className="forge-spark"
+      style={style}
       viewBox={`0 0 ${BOX} ${BOX}`}
       preserveAspectRatio="none"
       aria-hidden="true"

@@ -3,7 +3,7 @@ import type { JSX } from 'react';
 
 import { metricValue, type SessionView } from '../stream';
 import { betterWay, metricLabel, metricText, tileNames } from './metricwords';
-import { modelClass } from './palette';
+import { modelColour } from './palette';
 import { SparkLine } from './SparkLine';
 
 const MOST_TILES = 24;
@@ -41,7 +41,7 @@ function Tile({ name, view, model }: TileProps): JSX.Element {
         {metricText(name, value)}
       </span>
       {curve !== undefined && curve.values.length > 1 ? (
-        <SparkLine steps={curve.steps} values={curve.values} className={modelClass(model)} />
+        <SparkLine steps={curve.steps} values={curve.values} style={modelColour(model)} />
       ) : (
         <span />
       )}

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { betterWay, curveNames, metricText, tileNames } from './metricwords';
-import { modelClass, modelDashes, PALETTE_SIZE } from './palette';
+import { modelColour, modelDashes, PALETTE_SIZE } from './palette';
 import { metric, RUNNING, viewOf } from './testing';
 import { agoWords, leftWords, linkWords, paceWords, placeWords, sentence } from './words';
 
@@ -89,6 +89,6 @@ describe('metrics in words', () => {
 });
 
 it('tells models of the same colour apart by their dashes', () => {
-  const looks = Array.from({ length: 4 * PALETTE_SIZE }, (_, index) => `${modelClass(index + 1)} ${modelDashes(index + 1) ?? ''}`);
+  const looks = Array.from({ length: 4 * PALETTE_SIZE }, (_, index) => `${JSON.stringify(modelColour(index + 1))} ${modelDashes(index + 1) ?? ''}`);
   expect(new Set(looks).size).toBe(looks.length);
 });

@@ -68,12 +68,8 @@ describe('an answer goes on', () => {
   it('with rows that are outlined, of which it may have some already', () => {
     const finer = answered(10);
     const points = [[9, 0.5], [14, 0.01]] as const;
-    const body: Rows = {
-      timestamps: [1],
-      columns: new Map([['currentStep', [16]], ['loss', [0.02]]]),
-      thinned: 0,
-      outline: { count: 10, startedAt: 0, lines: [{ metric: 'loss', points }] },
-    };
+    const outline = { count: 10, startedAt: 0, lines: [{ metric: 'loss', points }] };
+    const body: Rows = { timestamps: [1], columns: new Map([['currentStep', [16]], ['loss', [0.02]]]), thinned: 0, outline };
     const record = { offset: 7, attempt: 1, producer: 'p', sequence: 7, body };
     expect(finer.take(frameOf([record]))).toBe(true);
     expect(stepsOf(finer)).toEqual([...numbers(1, 10), 14, 16]);
