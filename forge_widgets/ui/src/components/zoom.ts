@@ -27,10 +27,10 @@ export function stepsOf(curves: readonly { readonly steps: readonly number[] }[]
 
 /** Return whole steps within all of them: at least a few, moved inside where they stick out; null where these are all. */
 export function zoomedTo(from: number, to: number, all: StepRange): StepRange | null {
-  const width = Math.max(to - from, FEWEST_STEPS);
+  const width = Math.max(Math.round(to) - Math.round(from), FEWEST_STEPS);
   if (!(width < all.to - all.from)) return null;
   const start = Math.min(Math.max((from + to - width) / 2, all.from), all.to - width);
-  return { from: Math.round(start), to: Math.round(start + width) };
+  return { from: Math.round(start), to: Math.round(start) + width };
 }
 
 /** Note whether the newest step is among those that were chosen. */

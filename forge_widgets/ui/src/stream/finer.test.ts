@@ -123,9 +123,16 @@ describe('an answer', () => {
 });
 
 describe('finer curves', () => {
-  it('take the place of what is there in their range, and of nothing else', () => {
+  it('are put in where they belong, and leave the others as they are', () => {
     const put = spliced([line(numbers(0, 100, 10))], [line(numbers(28, 52, 2))], { from: 28, to: 52 });
     expect(put.flatMap(({ steps }) => steps)).toEqual([0, 10, 20, ...numbers(28, 52, 2), 60, 70, 80, 90, 100]);
+  });
+
+  it('hide no extreme that was there, and repeat no point', () => {
+    const put = spliced([line([0, 2, 3, 8], [1, 9, -9, 1.000001])], [line([0, 4, 8], [1, 1.5, 1])], ALL_STEPS);
+    expect(put).toEqual([line([0, 2, 3, 4, 8], [1, 9, -9, 1.5, 1])]);
+    const twice = spliced([line([1, 1], [5, 6])], [line([1, 1], [5, 5.5])], ALL_STEPS);
+    expect(twice).toEqual([line([1, 1, 1], [6, 5, 5.5])]);
   });
 
   it('are put in wherever a curve that goes back passes', () => {

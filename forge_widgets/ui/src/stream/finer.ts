@@ -167,7 +167,10 @@ export function pointCount(lines: readonly LinePoints[], { from, to } = ALL_STEP
   return lines.reduce((sum, { steps }) => sum + steps.filter((step) => step >= from && step <= to).length, 0);
 }
 
-/** Put finer curves of a range into those that are there; models in order. */
+/**
+ * Put finer curves of a range into those that are there; models in order. Points that are there stay: a stream's curves keep
+ * every extreme, and those that show most of a shape may leave one out.
+ */
 export function spliced(base: readonly LinePoints[], finer: readonly LinePoints[], range: StepRange): readonly LinePoints[] {
   const known = new Map(base.map((each) => [each.model, each]));
   for (const each of finer) {
@@ -186,10 +189,11 @@ function splicedLine(base: LinePoints, finer: LinePoints, range: StepRange): Lin
   if (first === undefined || last === undefined) return joined([base, finer]);
   const below = (part: LinePoints): LinePoints => chosen(part, (step) => step < range.from);
   const above = (part: LinePoints): LinePoints => chosen(part, (step) => step > range.to);
+  const within = (step: number): boolean => step >= range.from && step <= range.to;
   if (through.length === passes.length) {
     return joined(parts.flatMap((part) => {
       const pass = passes[through.indexOf(part)];
-      return pass === undefined ? [part] : [below(part), pass, above(part)];
+      return pass === undefined ? [part] : [below(part), interleaved(chosen(part, within), pass), above(part)];
     }));
   }
   // So coarse that a pass is not to be seen in it: the finer one alone tells what was between.
@@ -200,6 +204,34 @@ function splicedLine(base: LinePoints, finer: LinePoints, range: StepRange): Lin
 function chosen(part: LinePoints, keep: (step: number) => boolean): LinePoints {
   const kept = part.steps.map(keep);
   return { ...part, steps: part.steps.filter((_, index) => kept[index]), values: part.values.filter((_, index) => kept[index]) };
+}
+
+/** Put two curves through the same steps into one; a point that both have comes once. */
+function interleaved(coarse: LinePoints, fine: LinePoints): LinePoints {
+  const [steps, values]: [number[], number[]] = [[], []];
+  let next = 0;
+  const coarseUpTo = (step: number, value: number): void => {
+    for (; next < coarse.steps.length; next += 1) {
+      const [at = 0, there = 0] = [coarse.steps[next], coarse.values[next]];
+      if (at > step) return;
+      if (at === step && isAlike(there, value)) continue;
+      steps.push(at);
+      values.push(there);
+    }
+  };
+  fine.steps.forEach((step, index) => {
+    const value = fine.values[index] ?? NaN;
+    coarseUpTo(step, value);
+    steps.push(step);
+    values.push(value);
+  });
+  coarseUpTo(Infinity, NaN);
+  return { ...fine, steps, values };
+}
+
+/** Values of few points come with six digits. */
+function isAlike(one: number, other: number): boolean {
+  return Math.abs(one - other) <= 1e-5 * Math.abs(other);
 }
 
 /** A newest value that is no number stays the newest: no answer has it, and it says that a training went astray. */

@@ -151,7 +151,8 @@ describe('on opening', () => {
     ]);
     await server.answer();
     expect(told).toBe(1);
-    expect(steps().length).toBe(2_000);
+    expect(steps().length).toBeGreaterThan(1_999);
+    expect(steps()).toEqual([...new Set(steps())].sort((one, other) => one - other));
     lens.look('loss');
     await settled();
     expect(server.asked.length).toBe(1);
@@ -253,14 +254,15 @@ describe('on zooming', () => {
   it('shows what is there, and what was asked for once that comes', async () => {
     await opened(10_000);
     lens.look('loss', NEAR);
-    expect(steps(NEAR).length).toBe(2_000);
+    const before = steps();
+    expect(steps(NEAR)).toEqual(before);
     await settled();
     expect(server.last.query).toEqual({ metrics: 'loss', max_points: '2400', from_step: '3900', to_step: '5100' });
     await server.answer();
     const within = steps(NEAR).filter((step) => step >= NEAR.from && step <= NEAR.to);
     expect(within).toEqual(Array.from({ length: 1_001 }, (_, index) => 4_000 + index));
     expect([steps(NEAR)[0], steps(NEAR).at(-1)]).toEqual([steps()[0], steps().at(-1)]);
-    expect(steps().length).toBe(2_000);
+    expect(steps()).toEqual(before);
   });
 
   it('asks once for a range that is being chosen, and leaves what nobody wants any more', async () => {
