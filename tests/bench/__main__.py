@@ -1,6 +1,7 @@
-"""Measure the promises side by side: ``python -m tests.bench [--seconds 60] [--rounds 9] [--write]``; ``make bench`` runs it.
+"""Measure side by side: ``python -m tests.bench [--only NAME …] [--runs 5] [--quick] [--write] [--strict]``.
 
-Prints JSON. With ``--write`` it becomes docs/performance.json and the tables of docs/PERFORMANCE.md are made of it anew.
+``make bench`` and ``make bench-quick`` run it. Each measure's JSON is printed as it is done; with ``--write`` it goes into
+docs/performance.json at once, and the page is made of that anew. Without, it is said what got worse since the last commit.
 """
 
 from __future__ import annotations
@@ -9,36 +10,55 @@ import argparse
 import json
 import sys
 import time
+import traceback
 
-from tests.bench import cost, latency, report, traffic
+from tests.bench import compare, report
+from tests.bench.measure import Measure, Settings
 from tests.bench.measured import Json, machine
-from tests.bench.stage import stage
+from tests.bench.measures import ALL
 
 
-def measure(seconds: float, rounds: int, steps: int) -> Json:
-    """Measure everything in one run."""
-    found: Json = {"at": time.strftime("%Y-%m-%d", time.gmtime()), "machine": machine(), "seconds": seconds}
-    with stage() as set_up:
-        found["latency"] = latency.measure(set_up, seconds)
-        found["traffic"] = traffic.measure(set_up, seconds)
-    found["cost"] = {"rounds": rounds, "steps": steps, **cost.measure(rounds, steps)}
-    return found
-
-
-def main() -> None:
-    """Measure, print, and write where that was asked for."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long each stream is watched (default: 60)")
-    parser.add_argument("--rounds", type=int, default=9, help="how often each loop is run (default: 9)")
-    parser.add_argument("--steps", type=int, default=4_000, help="steps of such a loop (default: 4000)")
-    parser.add_argument("--write", action="store_true", help="write docs/performance.json and docs/PERFORMANCE.md")
-    asked = parser.parse_args()
-    found = measure(asked.seconds, asked.rounds, asked.steps)
-    json.dump(found, sys.stdout, indent=2)
-    print()
+def main() -> int:
+    """Measure, and print, write or compare."""
+    asked = _asked()
+    chosen = [one for one in ALL if (one.name in asked.only if asked.only else one.cheap or not asked.quick)]
+    settings = Settings(asked.runs or (3 if asked.quick else 5), asked.quick)
+    before = report.results()
+    found: Json = {"machine": machine(), "measures": {}}
+    for measure in chosen:
+        found["measures"][measure.name] = result = _taken(measure, settings)
+        print(json.dumps({measure.name: result}, indent=2, ensure_ascii=False), flush=True)
+        if asked.write:
+            report.write(found)
     if asked.write:
-        report.write(found)
+        return 0
+    worse = list(compare.worse(before, found))
+    print("\n".join(worse) or "nothing got worse by more than a quarter", file=sys.stderr)
+    return 1 if worse and asked.strict else 0
+
+
+def _asked() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", choices=[one.name for one in ALL])
+    parser.add_argument("--runs", type=int, help="rounds of everybody (default: 5, with --quick 3)")
+    parser.add_argument("--quick", action="store_true", help="the cheap measures, shortly")
+    parser.add_argument("--write", action="store_true", help="write docs/performance.json and docs/PERFORMANCE.md")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 where something got worse")
+    return parser.parse_args()
+
+
+def _taken(measure: Measure, settings: Settings) -> Json:
+    """Take one measure; one that fails says so in its place, and the others are taken all the same."""
+    print(f"bench: {measure.name}", file=sys.stderr, flush=True)
+    began = time.monotonic()
+    result: Json = {"at": time.strftime("%Y-%m-%d", time.gmtime()), "runs": settings.runs}
+    try:
+        result.update(measure.take(settings))
+    except Exception as error:  # noqa: BLE001  # whatever goes wrong in one measure must not cost the others
+        traceback.print_exc()
+        result["failed"] = f"{type(error).__name__}: {error}"
+    return {**result, "took_s": round(time.monotonic() - began)}
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,99 +1,68 @@
-"""From what was measured to the tables of docs/PERFORMANCE.md: the words there are written by hand, the tables only here."""
+"""Keeps docs/performance.json, and fills the places of docs/PERFORMANCE.md; what goes in there is made by tables.py."""
 
 from __future__ import annotations
 
+import functools
 import json
 import re
-from collections.abc import Sequence
+import subprocess
+import sys
 from pathlib import Path
 
+from tests.bench import peers, tables
 from tests.bench.measured import Json
+from tests.bench.measures import ALL
 
 DOCS = Path(__file__).parents[2] / "docs"
 RESULTS = DOCS / "performance.json"
 PAGE = DOCS / "PERFORMANCE.md"
+IMAGES = DOCS / "images" / "bench"
 
-_VIEWS = {
-    "websocket": "our view, WebSocket",
-    "http": "our view, WebSockets blocked",
-    "the contract's socket": "any client on the contract's WebSocket",
-    "polling once a second": "polling once a second",
-    "polling as fresh": "polling at our freshness",
-}
-_RECORDERS = {"hooks": "our hooks", "polled": "a server in the training, polled once a second"}
-_LOOPS = {"numpy": "NumPy", "python": "pure Python"}
+
+def results() -> Json:
+    """Return what was last written; nothing where there is none of this shape."""
+    found: Json = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+    return found if "measures" in found else {"measures": {}}
 
 
 def write(found: Json) -> None:
-    """Write the results as JSON, and the tables into the page."""
-    RESULTS.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
-    PAGE.write_text(filled(PAGE.read_text("utf-8"), found), "utf-8")
+    """Write what was found over what there was of the same measures, and the page of all."""
+    everything = results()
+    merged = {**everything["measures"], **found["measures"]}
+    ordered = {one.name: merged[one.name] for one in ALL if one.name in merged}
+    everything = {"machine": found["machine"], "peers": peers.versions(), "measures": ordered}
+    RESULTS.write_text(json.dumps(everything, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    draw(found)
+    PAGE.write_text(filled(PAGE.read_text("utf-8"), everything), "utf-8")
+
+
+def draw(found: Json) -> None:
+    """Draw the plots of what was found; without matplotlib's environment the old ones stay."""
+    plots = {
+        tables.image_name(name, index): growth
+        for name, measure in found["measures"].items()
+        for index, growth in enumerate(measure.get("growth", ()))
+    }
+    try:
+        command = [peers.python_of("plots"), "-m", "tests.bench.plot", str(IMAGES)]
+        IMAGES.mkdir(parents=True, exist_ok=True)
+        subprocess.run(command, input=json.dumps(plots), text=True, check=True, cwd=DOCS.parent, timeout=120)
+    except (peers.Missing, subprocess.SubprocessError) as missing:
+        print(f"bench: no plots: {missing}", file=sys.stderr)
 
 
 def filled(page: str, found: Json) -> str:
-    """Return the page with each table between its marks made anew."""
-    for name, table in tables(found).items():
+    """Return the page with what stands between its marks made anew."""
+    for name, text in (
+        ("machine", tables.machine(found)),
+        ("table", tables.summary(found)),
+        ("measures", tables.measures(found)),
+    ):
         between = re.compile(rf"(<!-- {name} -->\n)(?:.*?\n)??(<!-- end -->)", re.DOTALL)
-        page, places = between.subn(rf"\g<1>{table}\n\g<2>", page)
-        assert places == 1, f"docs/PERFORMANCE.md has {places} places for the table {name}"
+        page, places = between.subn(functools.partial(_between, text), page)
+        assert places == 1, f"docs/PERFORMANCE.md has {places} places for {name}"
     return page
 
 
-def tables(found: Json) -> dict[str, str]:
-    """Make every table, by the name of its place."""
-    return {
-        "machine": _machine(found),
-        "latency": _latency(found["latency"]),
-        "traffic": _traffic(found["traffic"]["steps a second"]),
-        "cost": _cost(found["cost"]),
-    }
-
-
-def _machine(found: Json) -> str:
-    on = found["machine"]
-    return (
-        f"Measured on {found['at']}: {on['cores']} cores of {on['processor']}, {on['system']}, Python {on['python']}; "
-        f"load at the start {on['load']}; each stream watched for {found['seconds']:g} s."
-    )
-
-
-def _latency(found: Json) -> str:
-    rows = [
-        (
-            _VIEWS[view],
-            pattern,
-            *(f"{spread[part]:,.0f} ms" for part in ("median", "p95", "p99", "most")),
-            spread["samples"],
-        )
-        for pattern, views in found.items()
-        for view, spread in views.items()
-    ]
-    return _table(("page", "steps", "median", "95th", "99th", "most", "samples"), rows)
-
-
-def _traffic(found: Json) -> str:
-    rows = []
-    for rate, views in found.items():
-        fresh = views["polling as fresh"]
-        for view, used in views.items():
-            rows.append((_VIEWS[view], f"{int(rate):,}", f"{used / 1000:,.1f} KB", f"{100 * (1 - used / fresh):.1f} %"))
-    return _table(("viewer", "steps a second", "a minute", "less than polling at our freshness"), rows)
-
-
-def _cost(found: Json) -> str:
-    rows = []
-    for kind, words in _LOOPS.items():
-        bare = found[kind]["milliseconds a step"]["median"]
-        for recorder, said in _RECORDERS.items():
-            slower, core = found[kind][recorder]["slower"], found[kind][recorder]["more of a core"]
-            spread = f"{slower['least']:+.1f} to {slower['most']:+.1f} %"
-            start = f"{found[kind]['milliseconds to start']['median']:.0f} ms" if recorder == "hooks" else ""
-            middle = (f"{slower['median']:+.1f} %", spread, f"{core['median']:+.1f} %")
-            rows.append((words, f"{bare:.2f} ms", said, *middle, start))
-    head = ("loop", "a step", "recorded by", "slower (median)", "least and most", "more of a core (median)", "start")
-    return _table(head, rows)
-
-
-def _table(head: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+def _between(text: str, marks: re.Match[str]) -> str:
+    return f"{marks[1]}{text}\n{marks[2]}"

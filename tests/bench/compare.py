@@ -1,0 +1,40 @@
+"""What got worse since the last committed results. Ratios to the floor of the same run are compared, since machines differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.bench.measured import Json
+from tests.bench.verdict import best_peer, figure_of, ratio
+
+WORSE = 0.25
+"""How much worse is said: what noise on a busy machine does not do to a ratio of medians."""
+
+
+def worse(before: Json, after: Json) -> Iterator[str]:
+    """Yield a line for each row of ours that got worse by more than a quarter; rows that only one side has are passed over."""
+    for name, measure in after["measures"].items():
+        known = {row["words"]: row for row in before.get("measures", {}).get(name, {}).get("rows", ())}
+        for row in measure.get("rows", ()):
+            if row["words"] not in known:
+                continue
+            was, now = standing(known[row["words"]]), standing(row)
+            if was is None or now is None or was[1] != now[1]:
+                continue
+            change = was[0] / now[0] if row["better"] == "more" else now[0] / was[0]
+            if change > 1.0 + WORSE:
+                yield f"{name}: {row['words']}: {was[0]:.3g} → {now[0]:.3g} {now[1]} ({change:.2f} times worse)"
+
+
+def standing(row: Json) -> tuple[float, str] | None:
+    """Return where ours stands, and in what: times the floor, times the best peer, or the bare figure. None: not measured."""
+    ours = figure_of(row, "ours")
+    if ours is None or not ours["median"]:
+        return None
+    to_floor = ratio(row, ours)
+    if to_floor is not None:
+        return to_floor, "× floor"
+    peer = best_peer(row)
+    if peer is not None and peer["median"]:
+        return ours["median"] / peer["median"], "× the best peer"
+    return float(ours["median"]), row["unit"]

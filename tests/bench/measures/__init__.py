@@ -1,0 +1,11 @@
+"""The measures, one file each, in the order of the page's table."""
+
+from __future__ import annotations
+
+from tests.bench.measure import Measure
+from tests.bench.measures import emit, importing
+
+ALL: tuple[Measure, ...] = (
+    emit.MEASURE,
+    importing.MEASURE,
+)

@@ -1,0 +1,52 @@
+"""Draws the plots of growth: ``plot OUT_FOLDER`` in the environment of matplotlib, with ``{file name: growth}`` as JSON on stdin.
+
+Both axes are logarithmic, so that a slope is an exponent. The same figures give the same bytes; the ink is readable on
+white and on black.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("svg")
+
+from matplotlib import pyplot as plt  # after the choice of what draws
+
+INK = "#808080"
+COLOURS = ("#d1580b", "#2f7fd1", "#2b9a5f", "#a05fc4", "#b38600", "#c94f7c")
+STYLE = {
+    "svg.hashsalt": "forge-widgets",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
+}
+
+
+def draw(growth: dict[str, Any], path: Path) -> None:
+    """Draw one plot."""
+    figure, axes = plt.subplots(figsize=(5.6, 3.2), layout="constrained")
+    for colour, (name, points) in zip(COLOURS, growth["lines"].items(), strict=False):
+        amounts, costs = zip(*points, strict=True)
+        axes.plot(amounts, costs, marker="o", markersize=3, linewidth=1.4, color=colour, label=name.replace("`", ""))
+    axes.set(xscale="log", yscale="log", xlabel=growth["over"], ylabel=growth["unit"], title=growth["words"])
+    axes.grid(color=INK, alpha=0.25, linewidth=0.5)
+    axes.legend(frameon=False, labelcolor=INK)
+    figure.savefig(path, transparent=True, metadata={"Date": None})
+    plt.close(figure)
+
+
+def main(folder: str) -> None:
+    """Draw all that is on stdin."""
+    mpl.rcParams.update(STYLE)
+    for name, growth in json.load(sys.stdin).items():
+        draw(growth, Path(folder, name))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
