@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.bench.measured import Json
 from tests.bench.measures import ALL
-from tests.bench.verdict import best_peer, exponent, figure_of, met, outgrows, ratio, reached
+from tests.bench.verdict import exponent, met, outgrows, ratio, reached
 
 REASONS = Path(__file__).with_name("reasons.md")
 
@@ -28,7 +28,7 @@ def machine(found: Json) -> str:
 
 def summary(found: Json) -> str:
     """Make the table of all rows that have a goal."""
-    head = ("measure", "floor", "best peer", "ours", "goal", "met?")
+    head = ("measure", "floor", "peers", "ours", "goal", "met?")
     lines: list[tuple[str, ...]] = []
     for name, measure in found["measures"].items():
         if "failed" in measure:
@@ -38,9 +38,7 @@ def summary(found: Json) -> str:
 
 
 def _summed(name: str, row: Json) -> tuple[str, ...]:
-    unit = row["unit"]
-    figures = (figure_of(row, "floor"), best_peer(row), figure_of(row, "ours"))
-    said = ["–" if figure is None else f"{_named(row, figure)}{_middle(figure, unit)}" for figure in figures]
+    said = [_ranked(row, *roles) or "–" for roles in (("floor",), ("peer", "aside"), ("ours",))]
     judged = [met(row, goal) for goal in row["goals"]]
     verdict = ", ".join({True: "yes", False: "**no**", None: "not measured"}[one] for one in judged)
     why = f", [why](#{anchor(_title(name))})" if not all(judged) else ""
@@ -48,14 +46,17 @@ def _summed(name: str, row: Json) -> tuple[str, ...]:
     return (f"[{row['words']}](#{anchor(_title(name))})", *said, goals, verdict + why)
 
 
-def _named(row: Json, figure: Json) -> str:
-    """Say whose figure it is, where it is not ours."""
-    name = next(name for name, one in row["figures"].items() if one is figure)
-    return "" if figure["role"] == "ours" else f"{name}: "
+def _ranked(row: Json, *roles: str) -> str:
+    """List everybody of some roles with what they took; ours without its name."""
+    return ", ".join(
+        f"{'' if figure['role'] == 'ours' else name + ' '}{_middle(row, figure)}"
+        for name, figure in row["figures"].items()
+        if figure["role"] in roles
+    )
 
 
-def _middle(figure: Json, unit: str) -> str:
-    return f"{number(figure['median'])} {unit}"
+def _middle(row: Json, figure: Json) -> str:
+    return "failed" if "failed" in figure else f"{number(figure['median'])} {row['unit']}"
 
 
 def goal_in_words(row: Json, goal: Json) -> str:
@@ -117,7 +118,7 @@ def _growth(name: str, index: int, growth: Json) -> Iterable[str]:
     lines = []
     for who, points in growth["lines"].items():
         over = f"{points[0][0]:,.0f} to {points[-1][0]:,.0f}"
-        faster = "**yes**" if outgrows(growth, who) else "no"
+        faster = "yes" if outgrows(growth, who) else "no"
         lines.append(
             (
                 who,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from tests.bench.measure import Measure
-from tests.bench.measures import emit, importing
+from tests.bench.measures import emit, importing, memory, slowed
 
 ALL: tuple[Measure, ...] = (
     emit.MEASURE,
+    memory.MEASURE,
+    slowed.MEASURE,
     importing.MEASURE,
 )

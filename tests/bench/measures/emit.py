@@ -2,44 +2,34 @@
 
 from __future__ import annotations
 
-from tests.bench.harness import Contestant, Outcomes, Role, figures, rounds, script
+from tests.bench.harness import Outcomes, figures, rounds
 from tests.bench.measure import Goal, Measure, Settings, growth, row
 from tests.bench.measured import Json
+from tests.bench.measures import recorders as by
 
-RECORDERS: tuple[tuple[str, Role, str, str], ...] = (
-    ("call with `**metrics`, clock, deque", "floor", "floor", ""),
-    ("the same with an explicit signature", "aside", "floor_explicit", ""),
-    ("tqdm `update`", "aside", "tqdm_update", "tqdm"),
-    ("tqdm `set_postfix`", "aside", "tqdm_postfix", "tqdm"),
-    ("trackio", "peer", "trackio_log", "trackio"),
-    ("SwanLab", "peer", "swanlab_log", "swanlab"),
-    ("TensorBoard", "peer", "tensorboard_scalars", "tensorboard"),
-    ("W&B offline", "peer", "wandb_log", "wandb"),
-    ("MLflow async", "peer", "mlflow_log", "mlflow"),
-    ("Aim", "peer", "aim_track", "aim"),
-    ("forge_widgets", "ours", "ours", ""),
+EVERYBODY = (
+    by.FLOOR,
+    by.EXPLICIT,
+    by.TQDM_UPDATE,
+    by.TQDM_POSTFIX,
+    by.TRACKIO,
+    by.SWANLAB,
+    by.TENSORBOARD,
+    by.WANDB,
+    by.MLFLOW,
+    by.AIM,
+    by.OURS,
 )
-"""Name, role, file in contestants/recorders/, environment."""
+QUICK = (by.FLOOR, by.TRACKIO, by.OURS)
 
-STEPS, LIMIT_S = 20_000, 1.0
-DECADES = (1_000, 10_000, 100_000, 1_000_000)
-
-
-def contestants(names: tuple[str, ...], of: str, *arguments: object, limit_s: float = 60.0) -> list[Contestant]:
-    """Make contestants of recorders: the script ``of`` with each recorder and what else it is called with."""
-    return [
-        Contestant(name, role, script(of, recorder, *arguments), peer, limit_s)
-        for name, role, recorder, peer in RECORDERS
-        if recorder in names
-    ]
+STEPS, LIMIT_S = 20_000, 0.7
+DECADES, DECADE_LIMIT_S = (1_000, 10_000, 100_000, 1_000_000), 6.0
 
 
 def take(settings: Settings) -> Json:
     """Measure bursts of steps, and what a step costs in runs of more and more of them."""
-    everybody = tuple(recorder for _, _, recorder, _ in RECORDERS)
-    # The slow peers change nothing of what `make bench-quick` compares.
-    some = ("floor", "tqdm_postfix", "trackio_log", "ours")
-    outcomes = rounds(contestants(some if settings.quick else everybody, "emitting", STEPS, LIMIT_S), settings.runs)
+    chosen = QUICK if settings.quick else EVERYBODY
+    outcomes = rounds(by.contestants(chosen, "emitting", after=(STEPS, LIMIT_S)), settings.runs)
     found: Json = {"rows": _rows(outcomes)}
     if not settings.quick:
         found["growth"] = [_growth()]
@@ -61,7 +51,7 @@ def _of(outcomes: Outcomes, field: str) -> Json:
 def _growth() -> Json:
     lines: dict[str, list[tuple[float, float]]] = {}
     for steps in DECADES:
-        found = rounds(contestants(("floor", "trackio_log", "ours"), "emitting", steps, 20.0), 1)
+        found = rounds(by.contestants(QUICK, "emitting", after=(steps, DECADE_LIMIT_S)), 1)
         for name, outcome in found.items():
             points = lines.setdefault(name, [])
             points.extend((run["steps"], run["wall_us"]) for run in outcome.runs)

@@ -23,7 +23,7 @@ class Recorder(NamedTuple):
     close: Callable[[], object]
 
 
-def nothing(*_: object) -> None:
+def nothing(*_: object, **__: object) -> None:
     """Do nothing."""
 
 

@@ -1,0 +1,39 @@
+"""How much slower a training is for being recorded."""
+
+from __future__ import annotations
+
+from tests.bench.harness import figures, rounds
+from tests.bench.measure import Goal, Measure, Settings, row
+from tests.bench.measured import Json
+from tests.bench.measures import recorders as by
+
+EVERYBODY = (by.NOBODY, by.POLLED, by.TRACKIO, by.TENSORBOARD, by.WANDB, by.OURS)
+QUICK = (by.NOBODY, by.OURS)
+
+LOOPS = {"numpy": "NumPy", "python": "pure Python"}
+SECONDS, QUICK_SECONDS = 4.0, 3.0
+
+
+def take(settings: Settings) -> Json:
+    """Measure both loops."""
+    chosen, seconds = (QUICK, QUICK_SECONDS) if settings.quick else (EVERYBODY, SECONDS)
+    rows = []
+    for loop, words in LOOPS.items():
+        outcomes = rounds(by.contestants(chosen, "training", before=(loop,), after=(seconds,)), settings.runs)
+        slower = figures(outcomes, "%", lambda run: float(run["slower"]))
+        core = figures(outcomes, "%", lambda run: float(run["core"]))
+        rows.append(row(f"a {words} loop at 1,000 steps/s: slower by", slower, [Goal("≤", 1.0)], unit="%"))
+        rows.append(row(f"a {words} loop at 1,000 steps/s: more of a core", core, unit="%"))
+    return {"rows": rows}
+
+
+MEASURE = Measure(
+    name="slowed",
+    title="A training, slowed",
+    words="A loop of a millisecond a step records four scalars each step. Stretches of a hundred steps with and without "
+    "recording take turns in one process, in an order that changes, and each is compared with the one beside it; what was recorded "
+    "comes to rest between them. With nobody who records, what is left is the noise. More of a core counts all threads and processes of "
+    "the training, and what comes to rest after the stretch.",
+    take=take,
+    cheap=True,
+)
