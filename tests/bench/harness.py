@@ -125,8 +125,8 @@ class Served:
     """A contestant that goes on: a server, a training."""
 
     pid: int
-    # The first line that it printed, as JSON: its port, for example.
-    said: Json
+    # The first line that it printed: where it is to be reached.
+    said: str
 
     def cpu_s(self) -> float:
         """Return how long all its threads have been on a core: in nanoseconds, where /proc/PID/stat has ticks of 10 ms."""
@@ -141,13 +141,13 @@ class Served:
 
 @contextmanager
 def serving(contestant: Contestant) -> Iterator[Served]:
-    """Start a contestant that prints a line of JSON once it is ready, and end it with SIGTERM afterwards. Raises Failed."""
+    """Start a contestant that prints a line once it is ready, and end it with SIGTERM afterwards. Raises Failed."""
     with _process(contestant) as (process, said):
         while not (line := said.first()):
             if process.poll() is not None:
                 raise Failed(f"did not come up: {said.last_error()}")
             time.sleep(0.02)
-        yield Served(process.pid, _result(line))
+        yield Served(process.pid, line)
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(10)

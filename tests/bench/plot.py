@@ -7,6 +7,7 @@ white and on black.
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,10 @@ def draw(growth: dict[str, Any], path: Path) -> None:
         amounts, costs = zip(*points, strict=True)
         axes.plot(amounts, costs, marker="o", markersize=3, linewidth=1.4, color=colour, label=name.replace("`", ""))
     axes.set(xscale="log", yscale="log", xlabel=growth["over"], ylabel=growth["unit"], title=growth["words"])
+    # Whole decades: what is flat looks flat.
+    costs = [cost for points in growth["lines"].values() for _, cost in points]
+    axes.set_ylim(10 ** math.floor(math.log10(min(costs))), 10 ** math.ceil(math.log10(max(costs) * 1.01)))
+    axes.minorticks_off()
     axes.grid(color=INK, alpha=0.25, linewidth=0.5)
     axes.legend(frameon=False, labelcolor=INK)
     figure.savefig(path, transparent=True, metadata={"Date": None})

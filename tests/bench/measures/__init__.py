@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from tests.bench.measure import Measure
-from tests.bench.measures import emit, importing, memory, slowed
+from tests.bench.measures import disk, emit, importing, memory, rows, slowed
 
 ALL: tuple[Measure, ...] = (
     emit.MEASURE,
     memory.MEASURE,
     slowed.MEASURE,
+    rows.MEASURE,
+    disk.MEASURE,
     importing.MEASURE,
 )

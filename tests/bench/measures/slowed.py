@@ -31,9 +31,9 @@ MEASURE = Measure(
     name="slowed",
     title="A training, slowed",
     words="A loop of a millisecond a step records four scalars each step. Stretches of a hundred steps with and without "
-    "recording take turns in one process, in an order that changes, and each is compared with the one beside it; what was recorded "
-    "comes to rest between them. With nobody who records, what is left is the noise. More of a core counts all threads and processes of "
-    "the training, and what comes to rest after the stretch.",
+    "recording take turns in one process, in an order that changes, and each is compared with the one beside it; what was "
+    "recorded comes to rest between them. With nobody who records, what is left is the noise. More of a core counts all threads "
+    "and processes of the training, and what comes to rest after the stretch.",
     take=take,
     cheap=True,
 )
