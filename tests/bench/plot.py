@@ -37,8 +37,8 @@ def draw(growth: dict[str, Any], path: Path) -> None:
         axes.plot(amounts, costs, marker="o", markersize=3, linewidth=1.4, color=colour, label=name.replace("`", ""))
     axes.set(xscale="log", yscale="log", xlabel=growth["over"], ylabel=growth["unit"], title=growth["words"])
     # Whole decades: what is flat looks flat.
-    costs = [cost for points in growth["lines"].values() for _, cost in points]
-    axes.set_ylim(10 ** math.floor(math.log10(min(costs))), 10 ** math.ceil(math.log10(max(costs) * 1.01)))
+    heights = [math.log10(cost) for points in growth["lines"].values() for _, cost in points]
+    axes.set_ylim(10 ** math.floor(min(heights)), 10 ** math.ceil(max(heights) + 0.01))
     axes.minorticks_off()
     axes.grid(color=INK, alpha=0.25, linewidth=0.5)
     axes.legend(frameon=False, labelcolor=INK)

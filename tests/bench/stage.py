@@ -40,7 +40,8 @@ class Stage:
     ) -> Iterator[Page]:
         """Open ``cell.html`` or ``polled.html`` of a session on a server (or a proxy to it), with or without WebSockets."""
         context = self._browser.new_context(viewport={"width": 900, "height": 700}, reduced_motion="reduce")
-        context.add_init_script(path=HERE / "seen.js")
+        for script in ("seen.js", "painted.js"):
+            context.add_init_script(path=HERE / script)
         if not sockets:
             _block_sockets(context)
         query = {"server": f"http://127.0.0.1:{port}/", "session": session_id, "every": every_ms}
@@ -86,11 +87,11 @@ class Training:
 
 
 @contextmanager
-def stage() -> Iterator[Stage]:
-    """Set it all up, and take it down again."""
+def stage(store: Path | None = None) -> Iterator[Stage]:
+    """Set it all up, and take it down again; with a store of its own where none is given."""
     with tempfile.TemporaryDirectory(prefix="forge-bench-") as name:
         folder = Path(name)
-        with _served(folder / "store") as port, _pages(folder) as pages_port, sync_playwright() as playwright:
+        with _served(store or folder / "store") as port, _pages(folder) as pages_port, sync_playwright() as playwright:
             installed = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
             browser = playwright.chromium.launch(executable_path=installed, args=FLAGS)
             yield Stage(folder, port, pages_port, browser)

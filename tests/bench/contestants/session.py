@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 
-from forge_widgets.core.events import Batch, Event, Producer
+from forge_widgets.core.events import Batch, Body, Event, Producer, length
 from forge_widgets.core.steps import Column, StepBlock
 from forge_widgets.stores.base import Store
 from tests.bench.contestants.columns import START_S, Precision, columns
@@ -40,9 +40,9 @@ def fill(
     start(store, session_id, producer, total_steps=rows)
     done = 0
     while done < rows:
-        bodies = []
+        bodies: list[Body] = []
         sequence = done + 2
         while len(bodies) < blocks and done < rows:
             bodies.append(block(columns(done + 1, min(block_rows, rows - done), precision=precision, rate=rate)))
-            done += len(bodies[-1])
-        store.append(session_id, Batch(producer=producer, sequence=sequence, bodies=list(bodies)))
+            done += length(bodies[-1])
+        store.append(session_id, Batch(producer=producer, sequence=sequence, bodies=bodies))

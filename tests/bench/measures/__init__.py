@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.bench.measure import Measure
-from tests.bench.measures import disk, emit, importing, memory, rows, slowed
+from tests.bench.measures import disk, emit, importing, memory, opening, rows, slowed
 
 ALL: tuple[Measure, ...] = (
     emit.MEASURE,
@@ -11,5 +11,6 @@ ALL: tuple[Measure, ...] = (
     slowed.MEASURE,
     rows.MEASURE,
     disk.MEASURE,
+    opening.MEASURE,
     importing.MEASURE,
 )
