@@ -27,14 +27,19 @@ def worse(before: Json, after: Json) -> Iterator[str]:
 
 
 def standing(row: Json) -> tuple[float, str] | None:
-    """Return where ours stands, and in what: times the floor, times the best peer, or the bare figure. None: not measured."""
+    """Return where ours stands, and in what: times the floor, times the best peer, or the bare figure. None: not measured.
+
+    A bare figure that is far below its goal stands at a quarter of it: half a per cent instead of a tenth is nothing to tell.
+    """
     ours = figure_of(row, "ours")
-    if ours is None or not ours["median"]:
+    if ours is None:
         return None
     to_floor = ratio(row, ours)
     if to_floor is not None:
         return to_floor, "× floor"
     peer = best_peer(row)
-    if peer is not None and peer["median"]:
+    if peer is not None and peer["median"] > 0.0:
         return ours["median"] / peer["median"], "× the best peer"
-    return float(ours["median"]), row["unit"]
+    small = [goal["value"] / 4 for goal in row["goals"] if not goal["against"] and goal["op"] == "≤"]
+    bare = max([float(ours["median"]), *small])
+    return (bare, row["unit"]) if bare > 0.0 else None

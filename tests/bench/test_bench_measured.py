@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from tests.bench.latency import delays_ms
 from tests.bench.measured import Spread, machine
-from tests.bench.report import PAGE, RESULTS, filled
 
 
 def test_a_spread_is_the_nearest_ranks() -> None:
@@ -29,11 +26,6 @@ def test_a_step_is_shown_when_it_or_a_later_one_is() -> None:
     shown = [(1, 10.1), (3, 12.5), (4, 13.2)]
     # Step 1 came before we looked, 5 was never shown.
     assert delays_ms(emitted, shown, after=10.5) == pytest.approx([1500.0, 500.0, 200.0])
-
-
-def test_the_page_holds_the_tables_of_the_last_results() -> None:
-    page = PAGE.read_text("utf-8")
-    assert filled(page, json.loads(RESULTS.read_text("utf-8"))) == page
 
 
 def test_the_machine_is_described() -> None:

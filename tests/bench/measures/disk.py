@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from tests.bench.harness import Contestant, Role, figures, rounds, script
-from tests.bench.measure import Goal, Measure, Settings, row
+from tests.bench.measure import Goal, Measure, Settings, growth, row
 from tests.bench.measured import Json
 
 ROWS, SLOW_ROWS = 20_000, 1_000
+LENGTHS = (1_000, 10_000, 100_000, 1_000_000)
 
 KEEPERS: tuple[tuple[str, Role, str, int, int], ...] = (
     ("JSON rows in SQLite", "peer", "json", ROWS, 25),
@@ -22,7 +23,12 @@ PRECISIONS = {"float32": "single precision, as frameworks give them", "float64":
 
 def take(settings: Settings) -> Json:
     """Measure both kinds of values."""
-    return {"rows": [_row(precision, words, settings.runs) for precision, words in PRECISIONS.items()]}
+    # The same bytes each time, give or take the times of the rows.
+    runs = 1 if settings.quick else settings.runs
+    found: Json = {"rows": [_row(precision, words, runs) for precision, words in PRECISIONS.items()]}
+    if not settings.quick:
+        found["growth"] = [_growth()]
+    return found
 
 
 def _row(precision: str, words: str, runs: int) -> Json:
@@ -36,6 +42,16 @@ def _row(precision: str, words: str, runs: int) -> Json:
     return row(f"bytes on disk a row of 4 metrics, {words}", found, goals, unit="B")
 
 
+def _growth() -> Json:
+    everybody = [
+        Contestant(str(rows), "ours", script("disk", "compacted", rows, 8_192, "float32"), limit_s=120.0)
+        for rows in LENGTHS
+    ]
+    found = rounds(everybody, 1)
+    points = [(float(rows), rows * run["bytes"] / 1e6) for rows in LENGTHS for run in found[str(rows)].runs]
+    return growth("All bytes of a session, compacted", {"forge_widgets": points}, over="rows", unit="MB", most=1.0)
+
+
 MEASURE = Measure(
     name="disk",
     title="Bytes on the disk",
@@ -43,4 +59,5 @@ MEASURE = Measure(
     "step and four metrics: all of its file once it is closed, indexes and state included. A loss falls, with noise; so does an "
     "accuracy rise; a learning rate falls smoothly; a norm is noise.",
     take=take,
+    cheap=True,
 )
