@@ -1,7 +1,8 @@
 """Measure side by side: ``python -m tests.bench [--only NAME …] [--runs 5] [--quick] [--write] [--strict]``.
 
-``make bench`` and ``make bench-quick`` run it. Each measure's JSON is printed as it is done; with ``--write`` it goes into
+``make bench`` and ``make bench-quick`` run it. Each measure's JSON is printed as it is done, and with ``--write`` it goes into
 docs/performance.json at once, and the page is made of that anew. Without, it is said what got worse since the last commit.
+With ``--quick`` that is all that is said.
 """
 
 from __future__ import annotations
@@ -27,13 +28,15 @@ def main() -> int:
     found: Json = {"machine": machine(), "measures": {}}
     for measure in chosen:
         found["measures"][measure.name] = result = _taken(measure, settings)
-        print(json.dumps({measure.name: result}, indent=2, ensure_ascii=False), flush=True)
+        if not asked.quick:
+            print(json.dumps({measure.name: result}, indent=2, ensure_ascii=False), flush=True)
         if asked.write:
             report.write(found)
     if asked.write:
         return 0
     worse = list(compare.worse(before, found))
-    print("\n".join(worse) or "nothing got worse by more than a quarter", file=sys.stderr)
+    told = [*compare.standings(found), "", *(worse or ["nothing got worse by more than a quarter"])]
+    print("\n".join(told), file=sys.stderr)
     return 1 if worse and asked.strict else 0
 
 

@@ -26,6 +26,16 @@ def worse(before: Json, after: Json) -> Iterator[str]:
                 yield f"{name}: {row['words']}: {was[0]:.3g} → {now[0]:.3g} {now[1]} ({change:.2f} times worse)"
 
 
+def standings(found: Json) -> Iterator[str]:
+    """Yield a line for each row: where ours stands."""
+    for name, measure in found["measures"].items():
+        if "failed" in measure:
+            yield f"{name}: {measure['failed']}"
+        for row in measure.get("rows", ()):
+            now = standing(row)
+            yield f"{name}: {row['words']}: {'not measured' if now is None else f'{now[0]:.3g} {now[1]}'}"
+
+
 def standing(row: Json) -> tuple[float, str] | None:
     """Return where ours stands, and in what: times the floor, times the best peer, or the bare figure. None: not measured.
 

@@ -78,10 +78,12 @@ def growth(words: str, lines: Mapping[str, Points], *, over: str, unit: str, mos
 
     Args:
         words: what grows, as the plot's title.
-        lines: points (how much of it, figure) by contestant; two or more of each.
+        lines: points (how much of it, figure) by contestant. On logarithmic axes nothing has no place: points that are not
+            positive are left out, and lines of which less than two are left.
         over: what it grows over: "steps".
         unit: of the figures.
         most: the exponent that the work itself has: 1.0 where twice the steps are twice the work, 0.0 for a cost a step.
     """
-    as_lists = {name: [list(point) for point in points] for name, points in lines.items()}
-    return {"words": words, "over": over, "unit": unit, "most": most, "lines": as_lists}
+    positive = {name: [[amount, cost] for amount, cost in points if cost > 0.0] for name, points in lines.items()}
+    drawn = {name: points for name, points in positive.items() if len(points) > 1}
+    return {"words": words, "over": over, "unit": unit, "most": most, "lines": drawn}

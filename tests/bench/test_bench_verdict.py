@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.bench.compare import worse
+from tests.bench.compare import standings, worse
 from tests.bench.measure import Goal, growth, row
 from tests.bench.measured import Json, Spread
 from tests.bench.verdict import best_peer, exponent, figure_of, met, outgrows, reached
@@ -104,6 +104,28 @@ def test_far_below_its_goal_a_figure_may_move() -> None:
     before = results(figures(None, None, 0.01), goals)
     assert list(worse(before, results(figures(None, None, 0.2), goals))) == []
     assert len(list(worse(before, results(figures(None, None, 0.5), goals)))) == 1
+
+
+def test_where_ours_stands_is_said_of_every_row() -> None:
+    found = results(figures(2.0, 120.0, 3.0))
+    found["measures"]["rows"] = {"failed": "OSError: no disk"}
+    found["measures"]["import"] = {"rows": [row("import", figures(2.0, None, None), unit="ms")]}
+    assert list(standings(found)) == [
+        "emit: a step: 1.5 × floor",
+        "rows: OSError: no disk",
+        "import: import: not measured",
+    ]
+
+
+def test_what_has_no_logarithm_is_not_drawn() -> None:
+    grown = growth(
+        "all",
+        {"one": [(1.0, 0.0), (2.0, 1.0)], "two": [(1.0, -1.0), (2.0, 1.0), (3.0, 2.0)]},
+        over="steps",
+        unit="s",
+        most=1.0,
+    )
+    assert grown["lines"] == {"two": [[2.0, 1.0], [3.0, 2.0]]}
 
 
 @pytest.mark.parametrize("before", [{"measures": {}}, {}, results(figures(2.0, 1.0, None))])

@@ -1,8 +1,8 @@
-"""A training loop that now records and now does not: ``training KIND RECORDER SECONDS``.
+"""A training loop that now records and now does not: ``training KIND RECORDER SECONDS [RATE]``.
 
-KIND: ``numpy`` (small matrix products) or ``python`` (arithmetic in pure Python), about a millisecond a step. Stretches of
-100 steps with and without recording take turns in one process, in an order that changes: so that whatever else differs
-between two processes, or two moments, does not. What was recorded comes to rest between them.
+KIND: ``numpy`` (small matrix products) or ``python`` (arithmetic in pure Python), about RATE steps a second (1,000).
+Stretches of 0.1 s with and without recording take turns in one process, in an order that changes: so that whatever else
+differs between two processes, or two moments, does not. What was recorded comes to rest between them.
 
 ``slower`` and ``core`` are what recording adds to the loop's time, and of a core to all processes, in per cent: the median of the
 pairs, and all of them together.
@@ -21,8 +21,7 @@ from collections.abc import Callable
 from tests.bench.contestants.group import core_s
 from tests.bench.contestants.recorders import Record, Recorder, nothing, opened
 
-STRETCH = 100
-STEP_S = 0.001
+STRETCH_S = 0.1
 
 Step = Callable[[int], float]
 
@@ -57,30 +56,31 @@ def python_step(terms: int) -> Step:
     return step
 
 
-def paced(make: Callable[[int], Step], size: int) -> Step:
-    """Make a step that takes about a millisecond here, from the size of one that is measured."""
+def paced(make: Callable[[int], Step], size: int, rate: float) -> Step:
+    """Make a step that takes as long as it may at such a rate, from the size of one that is measured."""
     step = make(size)
     least = math.inf
     for number in range(50):
         began = time.perf_counter()
         step(number)
         least = min(least, time.perf_counter() - began)
-    return make(round(size * STEP_S / least))
+    return make(max(1, round(size / rate / least)))
 
 
-def main(kind: str, name: str, seconds: float) -> None:
+def main(kind: str, name: str, seconds: float, rate: float = 1_000.0) -> None:
     """Train, and print what recording cost."""
-    step = paced(numpy_step, 11) if kind == "numpy" else paced(python_step, 10_000)
+    step = paced(numpy_step, 11, rate) if kind == "numpy" else paced(python_step, 10_000, rate)
+    steps = max(1, round(STRETCH_S * rate))
     recorder = opened(name)
     for record in (recorder.record, nothing):
-        _stretch(step, record, recorder)
+        _stretch(step, steps, record, recorder)
     order = random.Random(7)
     pairs: list[tuple[float, float]] = []
     with_it = without = recording = resting = 0.0
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         for records in order.sample((True, False), 2):
-            took, on_core = _stretch(step, recorder.record if records else nothing, recorder)
+            took, on_core = _stretch(step, steps, recorder.record if records else nothing, recorder)
             if records:
                 with_it, recording = took, recording + on_core
             else:
@@ -89,17 +89,17 @@ def main(kind: str, name: str, seconds: float) -> None:
     recorder.close()
     bare = sum(without for _, without in pairs)
     found = {
-        "step_ms": 1000.0 * bare / len(pairs) / STRETCH,
+        "step_ms": 1000.0 * bare / len(pairs) / steps,
         "slower": 100.0 * statistics.median(with_it / without - 1.0 for with_it, without in pairs),
         "core": 100.0 * (recording - resting) / bare,
     }
     print(json.dumps(found))
 
 
-def _stretch(step: Step, record: Record, recorder: Recorder) -> tuple[float, float]:
+def _stretch(step: Step, steps: int, record: Record, recorder: Recorder) -> tuple[float, float]:
     """Return how long the loop took, and how long all threads were on a core until everything was at rest; seconds."""
     core, began = core_s(), time.perf_counter()
-    for number in range(STRETCH):
+    for number in range(steps):
         loss = step(number)
         record(number, loss=loss, accuracy=0.25, learning_rate=1e-3, gradient_norm=1.5)
     took = time.perf_counter() - began
@@ -108,4 +108,4 @@ def _stretch(step: Step, record: Record, recorder: Recorder) -> tuple[float, flo
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], float(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], *map(float, sys.argv[3:]))

@@ -50,7 +50,7 @@ def _growth(outcomes: Outcomes) -> Json:
     runs = {name: outcome.runs for name, outcome in outcomes.items()} | {
         by.OURS.name: rounds([long], 1)[by.OURS.name].runs
     }
-    lines = {name: found[0]["decades"] for name, found in runs.items() if found and len(found[0]["decades"]) > 1}
+    lines = {name: found[0]["decades"] for name, found in runs.items() if found}
     return growth("All that is resident", lines, over="steps", unit="MB", most=0.0)
 
 
