@@ -6,7 +6,7 @@ from tests.bench.harness import Contestant, Role, figures, rounds, script
 from tests.bench.measure import Goal, Measure, Settings, growth, row
 from tests.bench.measured import Json
 
-ROWS, SLOW_ROWS = 20_000, 1_000
+ROWS, SLOW_ROWS = 20_000, 2_000
 LENGTHS = (1_000, 10_000, 100_000, 1_000_000)
 
 KEEPERS: tuple[tuple[str, Role, str, int, int], ...] = (
