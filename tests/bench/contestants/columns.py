@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-METRICS = ("loss", "accuracy", "learningRate", "gradientNorm")
+METRICS = ("loss", "accuracy", "learningRate", "gradNorm")
 
 Precision = Literal["float32", "float64"]
 
@@ -28,7 +28,7 @@ def columns(
         "loss": 2.0 * np.exp(-steps / 50_000.0) + 0.3 + 0.05 * noise[0],
         "accuracy": 0.9 - 0.6 * np.exp(-steps / 40_000.0) + 0.02 * noise[1],
         "learningRate": 1e-3 / (1.0 + steps / 10_000.0),
-        "gradientNorm": np.exp(0.3 * noise[2]),
+        "gradNorm": np.exp(0.3 * noise[2]),
     }
     jitter = 1e-4 * source.random(rows) / rate
     found = {"timestamp": START_S + steps / rate + jitter, "currentStep": steps}

@@ -24,9 +24,7 @@ def main(name: str, steps: int, limit_s: float) -> None:
     deadline = time.monotonic() + limit_s
     while done < steps and (done < BURST or time.monotonic() < deadline):
         for step in range(done, done + BURST):
-            recorder.record(
-                step, loss=1.0 / (step + 1), accuracy=step / 1e7, learning_rate=1e-3, gradient_norm=step % 97
-            )
+            recorder.record(step, loss=1.0 / (step + 1), accuracy=step / 1e7, learning_rate=1e-3, grad_norm=step % 97)
         done += BURST
         recorder.settle()
         if done in (10**3, 10**4, 10**5, 10**6, 10**7):

@@ -101,7 +101,7 @@ def _stretch(step: Step, steps: int, record: Record, recorder: Recorder) -> tupl
     core, began = core_s(), time.perf_counter()
     for number in range(steps):
         loss = step(number)
-        record(number, loss=loss, accuracy=0.25, learning_rate=1e-3, gradient_norm=1.5)
+        record(number, loss=loss, accuracy=0.25, learning_rate=1e-3, grad_norm=1.5)
     took = time.perf_counter() - began
     recorder.settle()
     return took, core_s() - core

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 Record = Callable[..., object]
-"""``record(step, loss=…, accuracy=…, learning_rate=…, gradient_norm=…)``: ours and the floors are called by the loop itself."""
+"""``record(step, loss=…, accuracy=…, learning_rate=…, grad_norm=…)``: ours and the floors are called by the loop itself."""
 
 
 class Recorder(NamedTuple):

@@ -11,7 +11,7 @@ from tests.bench.contestants.recorders import Recorder, nothing
 def opened() -> Recorder:
     items: deque[object] = deque()
 
-    def record(step: int, loss: float, accuracy: float, learning_rate: float, gradient_norm: float) -> None:
-        items.append((monotonic(), step, loss, accuracy, learning_rate, gradient_norm))
+    def record(step: int, loss: float, accuracy: float, learning_rate: float, grad_norm: float) -> None:
+        items.append((monotonic(), step, loss, accuracy, learning_rate, grad_norm))
 
     return Recorder(record, items.clear, nothing)
