@@ -18,8 +18,9 @@ class Kind(NamedTuple):
     peer: str = ""
 
 
-FLOOR = Kind("call with `**metrics`, clock, deque", "floor", "floor")
-EXPLICIT = Kind("the same with an explicit signature", "aside", "floor_explicit")
+FLOOR = Kind("keyword call, clock, deque", "floor", "floor")
+BARE = Kind("of a function with fewer arguments", "aside", "floor_bare")
+EXPLICIT = Kind("of a function that names all", "aside", "floor_explicit")
 TQDM_UPDATE = Kind("tqdm `update`", "aside", "tqdm_update", "tqdm")
 TQDM_POSTFIX = Kind("tqdm `set_postfix`", "aside", "tqdm_postfix", "tqdm")
 TRACKIO = Kind("trackio", "peer", "trackio_log", "trackio")

@@ -1,4 +1,4 @@
-"""The floor: a call with metrics of any name, the clock, and an append to a deque that is emptied now and then."""
+"""The floor: a method of the contract's signature that reads the clock and appends to a deque, which is emptied now and then."""
 
 from __future__ import annotations
 
@@ -8,10 +8,25 @@ from time import monotonic
 from tests.bench.contestants.recorders import Recorder, nothing
 
 
+class Hooks:
+    """Keeps steps as they come."""
+
+    def __init__(self) -> None:
+        self.items: deque[object] = deque()
+
+    def emit_step_update(
+        self,
+        step: int | None = None,
+        loss: float | None = None,
+        model_idx: int | None = None,
+        total_steps: int | None = None,
+        total_models: int | None = None,
+        **metrics: float,
+    ) -> None:
+        """Keep a step."""
+        self.items.append((monotonic(), step, loss, model_idx, total_steps, total_models, metrics))
+
+
 def opened() -> Recorder:
-    items: deque[object] = deque()
-
-    def record(step: int, loss: float, **metrics: float) -> None:
-        items.append((monotonic(), step, loss, metrics))
-
-    return Recorder(record, items.clear, nothing)
+    hooks = Hooks()
+    return Recorder(hooks.emit_step_update, hooks.items.clear, nothing)

@@ -1,4 +1,4 @@
-"""The floor without metrics of any name: the signature says all of them."""
+"""Less than the floor: a function that knows the names of all that it is given."""
 
 from __future__ import annotations
 
