@@ -1,4 +1,4 @@
-"""Measure side by side: ``python -m tests.bench [--only NAME …] [--runs 5] [--quick] [--write] [--strict]``.
+"""Measure side by side: ``python -m tests.bench [--only NAME …] [--runs 5] [--quick] [--write] [--strict] [--page]``.
 
 ``make bench`` and ``make bench-quick`` run it. Each measure's JSON is printed as it is done, and with ``--write`` it goes into
 docs/performance.json at once, and the page is made of that anew. Without, it is said what got worse since the last commit.
@@ -22,6 +22,9 @@ from tests.bench.measures import ALL
 def main() -> int:
     """Measure, and print, write or compare."""
     asked = _asked()
+    if asked.page:
+        report.fill()
+        return 0
     chosen = [one for one in ALL if (one.name in asked.only if asked.only else one.cheap or not asked.quick)]
     settings = Settings(asked.runs or (3 if asked.quick else 5), asked.quick)
     before = report.results()
@@ -46,6 +49,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, help="rounds of everybody (default: 5, with --quick 3)")
     parser.add_argument("--quick", action="store_true", help="the cheap measures, shortly")
     parser.add_argument("--write", action="store_true", help="write docs/performance.json and docs/PERFORMANCE.md")
+    parser.add_argument("--page", action="store_true", help="measure nothing: make the page anew, for other reasons")
     parser.add_argument("--strict", action="store_true", help="exit with 1 where something got worse")
     return parser.parse_args()
 

@@ -33,7 +33,12 @@ def write(found: Json) -> None:
     everything = {"machine": found["machine"], "peers": peers.versions(), "measures": ordered}
     RESULTS.write_text(json.dumps(everything, indent=2, ensure_ascii=False) + "\n", "utf-8")
     draw(found)
-    PAGE.write_text(filled(PAGE.read_text("utf-8"), everything), "utf-8")
+    fill()
+
+
+def fill() -> None:
+    """Make the page of the committed results anew: where a reason or a measure's words have changed."""
+    PAGE.write_text(filled(PAGE.read_text("utf-8"), json.loads(RESULTS.read_text("utf-8"))), "utf-8")
 
 
 def draw(found: Json) -> None:
