@@ -1,7 +1,7 @@
 """How late a Jupyter server's loop runs: ``jupyter_lag SERVING SESSIONS RATE VIEWERS SECONDS``.
 
 SERVING is ``ours``: our extension, serving what two other processes record to viewers in a third; or ``nothing``: a server that
-has nothing to do. Prints ``late``: samples in milliseconds, of a timer every 5 ms.
+has nothing to do. Prints ``late``: samples in milliseconds, of a timer every 5 ms; and ``core``, per cent of one.
 """
 
 from __future__ import annotations
@@ -33,9 +33,11 @@ def main(serving: str, sessions: str, rate: str, viewers: str, seconds: str) -> 
             opened.enter_context(watched("outline", server.port, names, int(viewers), prefix=PREFIX))
         time.sleep(_SETTLE_S)
         server.late_s()
+        before = server.process.cpu_s()
         time.sleep(float(seconds))
+        core = 100.0 * (server.process.cpu_s() - before) / float(seconds)
         late = ranked(server.late_s())
-    print(json.dumps({"late": late}))
+    print(json.dumps({"late": late, "core": core}))
 
 
 if __name__ == "__main__":

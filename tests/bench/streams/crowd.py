@@ -2,7 +2,7 @@
 
 PATHS are parted by commas; viewers take them in turns. One epoll loop reads, answers pings and counts, so that the crowd costs
 the machine little beside the server. It prints ``ready``, then obeys lines: ``begin`` (counts from here, says ``begun``) and
-``end`` (prints what it counted as one line of JSON); it ends with its stdin. Of the standard library alone.
+``tell`` (prints what it has counted as one line of JSON); it ends with its stdin. Of the standard library alone.
 """
 
 from __future__ import annotations
@@ -88,7 +88,6 @@ class Crowd:
             self._counting = True
             print("begun", flush=True)
         else:
-            self._counting = False
             print(json.dumps(self._counted()), flush=True)
 
     def _read(self, place: int, viewer: Viewer) -> None:

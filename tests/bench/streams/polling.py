@@ -1,7 +1,7 @@
 """Pages as they were before, in one process: ``python -m tests.bench.streams.polling PORT PATH COUNT EVERY_S``.
 
 Each asks for the progress document, or for a list, again and again on a connection that it keeps, from a moment of its own on.
-Speaks as crowd.py does: ``ready``, ``begin`` and ``end``; an answer stands for all steps up to its own.
+Speaks as crowd.py does: ``ready``, ``begin`` and ``tell``; an answer stands for all steps up to its own.
 """
 
 from __future__ import annotations

@@ -140,8 +140,8 @@ class Crowd:
         assert self._process.hear() == "begun"
 
     def counted(self) -> dict[str, Any]:
-        """Return what it has counted."""
-        self._process.say("end")
+        """Return what it has counted by now."""
+        self._process.say("tell")
         found: dict[str, Any] = json.loads(self._process.hear())
         return found
 
