@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.bench.harness import Contestant, rounds, script
 from tests.bench.measure import Measure, Settings, growth, row
 from tests.bench.measured import Json, Spread
+from tests.bench.measures.watching import drawable
 
 GROWTH = (1, 10, 100, 1_000)
 SECONDS = 6.0
@@ -34,13 +35,19 @@ def _rows(runs: dict[int, Json], failed: str) -> list[Json]:
 
 
 def _growths(runs: dict[int, Json]) -> list[Json]:
-    if len(runs) < 2:
-        return []
     took = {"forge_widgets": [(sessions, found["list_ms"]) for sessions, found in runs.items()]}
     core = {"forge_widgets": [(sessions, found["core_listed"]) for sessions, found in runs.items()]}
     return [
-        growth("The list of all sessions, from request to answer", took, over="sessions", unit="ms", most=1.0),
-        growth("A server whose list is asked for once a second", core, over="sessions", unit="% of a core", most=1.0),
+        growth(
+            "The list of all sessions, from request to answer", drawable(took), over="sessions", unit="ms", most=1.0
+        ),
+        growth(
+            "A server whose list is asked for once a second",
+            drawable(core),
+            over="sessions",
+            unit="% of a core",
+            most=1.0,
+        ),
     ]
 
 

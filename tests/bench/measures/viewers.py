@@ -48,7 +48,7 @@ def _growth() -> Json:
     for viewers in GROWTH:
         for name, outcome in rounds(_contestants((_FLOOR, by.WEBSOCKETS, _OURS), viewers), 1).items():
             lines.setdefault(name, []).extend((viewers, _kib(run)) for run in outcome.runs)
-    return growth("An idle viewer, among more and more", lines, over="viewers", unit="KiB", most=0.0)
+    return growth("An idle viewer, among more and more", by.drawable(lines), over="viewers", unit="KiB", most=0.0)
 
 
 MEASURE = Measure(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tests.bench import peers
 from tests.bench.harness import Contestant, Outcomes, Role, script
+from tests.bench.measure import Points
 from tests.bench.measured import Json, Spread
 from tests.bench.streams.sources import PEERS
 
@@ -63,3 +64,9 @@ def pooled(outcomes: Outcomes, unit: str, field: str) -> Json:
         )
         for name, outcome in outcomes.items()
     }
+
+
+def drawable(lines: Mapping[str, Points]) -> dict[str, Points]:
+    """Return the lines without figures that no logarithm has (the difference to nothing can be nothing), those of two or more."""
+    positive = {name: [(amount, cost) for amount, cost in points if cost > 0.0] for name, points in lines.items()}
+    return {name: points for name, points in positive.items() if len(points) > 1}
