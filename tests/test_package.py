@@ -64,7 +64,7 @@ def test_the_wheel_holds_a_prebuilt_lab_extension(wheel: zipfile.Path, wheel_nam
 
 
 @pytest.mark.parametrize(
-    "name", ["widget.js", "chart.js", "page.js", "plotly-basic.min.js", "THIRD_PARTY_LICENSES.txt"]
+    "name", ["widget.js", "chart.js", "lens-1.js", "page.js", "plotly-basic.min.js", "THIRD_PARTY_LICENSES.txt"]
 )
 def test_the_wheel_holds_the_built_scripts_and_their_licences(wheel_names: list[str], name: str) -> None:
     assert f"forge_widgets/static/{name}" in wheel_names
@@ -79,7 +79,7 @@ def test_the_anywidget_is_small(wheel: zipfile.Path) -> None:
 
 
 def test_no_script_loads_anything_from_a_foreign_host(wheel: zipfile.Path) -> None:
-    for name in ("widget.js", "chart.js", "page.js"):
+    for name in ("widget.js", "chart.js", "lens-1.js", "page.js"):
         text = (wheel / "forge_widgets/static" / name).read_text()
         assert re.findall(r"""(?:import\s*\(?|from)\s*["']https?://[^"']+""", text) == []
 
