@@ -209,3 +209,18 @@ def test_a_writer_that_ends_leaves_its_file_whole_although_a_reader_stays(
     assert (other._path("s").with_name("s.sqlite-wal")).exists()
     shutil.copy(other._path("s"), tmp_path / "copy.sqlite")
     assert steps_in_file(tmp_path / "copy.sqlite") == list(range(30))
+
+
+def test_an_interrupt_while_an_append_waits_leaves_its_slot_to_others(sqlite: SqliteStore) -> None:
+    class Interrupted:
+        def acquire(self) -> bool:
+            raise KeyboardInterrupt
+
+    record_rows(sqlite, 1)
+    slot = sqlite._connections._slots["s", "write"]
+    lock, slot.lock = slot.lock, Interrupted()  # type: ignore[assignment]  # where a signal's handler would raise it
+    with pytest.raises(KeyboardInterrupt):
+        sqlite.append("s", batch("p", 4, steps(3, 3)))
+    slot.lock = lock
+    assert slot.users == 0
+    assert sqlite.append("s", batch("p", 4, steps(3, 3))).top == 6
