@@ -1,7 +1,7 @@
 """When is a viewer whose curves have few points sent more? As soon as its link bears it.
 
 Sans-I/O: moments and what is known of the link come in, what is due goes out. One for each viewer that frames are pushed to
-(server/rooms.py).
+(core/view.py).
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ REFINE_SLOW_S = 30.0
 
 class Refinement:
     """What a viewer's curves lack."""
+
+    __slots__ = ("_coarse_at", "_spared")
 
     def __init__(self, now: float, *, coarse: bool) -> None:
         """Begin with what the viewer says of the curves that it has."""

@@ -169,6 +169,22 @@ def test_little_frames_are_marked_seldom_and_say_nothing_of_the_link() -> None:
     assert not link.acknowledged(b"never sent", 30.0)
 
 
+def test_a_little_now_and_then_is_taken_for_arrived_without_an_answer() -> None:
+    link = Link()
+    assert link.acknowledged(link.sent(150, 0.0) or b"", 0.01)
+    assert [link.sent(300, 1.0 + second) for second in range(100)] == [None] * 100
+    assert (link.greeted, link.full) == (True, False)
+    # What comes close upon each other is marked as ever.
+    assert link.sent(1_800, 100.2) is not None
+
+
+def test_whether_a_link_is_presumed_slow_is_known() -> None:
+    link = Link()
+    assert not link.presumed
+    link.presume_slow()
+    assert link.presumed
+
+
 def test_no_more_than_so_much_is_on_its_way_however_good_the_link() -> None:
     link = Link()
     for number in range(50):
