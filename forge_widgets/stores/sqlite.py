@@ -32,6 +32,7 @@ from forge_widgets.stores.faults import said_as_ours
 from forge_widgets.stores.filenames import SESSION_SUFFIX, is_hashed, stem_of
 from forge_widgets.stores.folder import Folder
 from forge_widgets.stores.forks import watch_forks
+from forge_widgets.stores.glimpse import FileGlimpse
 from forge_widgets.stores.index import Index
 from forge_widgets.stores.schema import Beginning
 from forge_widgets.stores.session_file import SessionFile
@@ -103,6 +104,11 @@ class SqliteStore:
         """Return epoch, floor and top of the log. Raises StoreUnavailable, StoreDamaged."""
         with self._reading(session_id) as file:
             return None if file is None else file.version()
+
+    def glimpses(self, session_id: str) -> FileGlimpse | None:
+        """Return what tells at a glance that a session was written to; None on a network, where nothing is at hand."""
+        path = self._path(check_session_id(session_id))
+        return FileGlimpse(str(path)) if self._folder.wal else None
 
     def trim(self, session_id: str, upto: int, *, epoch: str = "") -> int | None:
         """Drop the records up to an offset, durably; return the floor. Raises StoreUnavailable, StoreDamaged.
