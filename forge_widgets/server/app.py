@@ -33,6 +33,7 @@ from forge_widgets.server.page import PageHandler, StaticHandler
 from forge_widgets.server.polling import EventsHandler
 from forge_widgets.server.pool import StorePool
 from forge_widgets.server.rates import PublishRates
+from forge_widgets.server.reading import Reading
 from forge_widgets.server.records import RecordsHandler
 from forge_widgets.server.rest import (
     ErrorHandler,
@@ -51,8 +52,8 @@ from forge_widgets.server.store_routes import (
     TrimHandler,
     VersionHandler,
 )
+from forge_widgets.server.sweep import Sweep
 from forge_widgets.server.upkeep import Upkeep
-from forge_widgets.server.watched import Reading
 from forge_widgets.server.websocket import SocketHandler
 from forge_widgets.stores import Store, open_store
 from forge_widgets.stores.lookout import Lookout
@@ -136,6 +137,7 @@ def open_context(
         pool=pool,
         limits=limits,
         lookout=Lookout(store=opened, producer=producer, clock=clock, process_alive=process_alive),
+        clock=clock,
         log=log,
     )
     hub, listing = Hub(reading), Listing(opened, pool, clock, limits.list_s)
@@ -144,6 +146,7 @@ def open_context(
         pool=pool,
         identity=Identity(opened, pool),
         hub=hub,
+        sweep=Sweep(min(limits.ping_s, limits.pong_s)),
         listing=listing,
         limits=limits,
         meter=meter,

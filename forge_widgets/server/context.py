@@ -19,6 +19,7 @@ from forge_widgets.server.listing import Listing
 from forge_widgets.server.meter import Meter
 from forge_widgets.server.pool import StorePool
 from forge_widgets.server.rates import PublishRates
+from forge_widgets.server.sweep import Sweep
 from forge_widgets.server.upkeep import Upkeep
 from forge_widgets.stores.base import Store
 
@@ -30,6 +31,7 @@ class ServerContext(Struct, frozen=True, kw_only=True):
     pool: StorePool
     identity: Identity
     hub: Hub
+    sweep: Sweep
     listing: Listing
     limits: Limits
     meter: Meter

@@ -134,6 +134,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     poll_s: float = 0.025
     quiet_poll_s: float = 0.05
     quiet_after_s: float = 2.0
+    # Seconds between glimpses, where a store allows them: they cost 2 µs and find what is to be looked at.
+    glimpse_s: float = 0.005
+    quiet_glimpse_s: float = 0.02
     # Seconds between looks while the store can't be read.
     trouble_poll_s: float = 0.5
     # Seconds between looks at the producers' heartbeats, and between checks whether they are lost.

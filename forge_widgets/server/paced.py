@@ -8,16 +8,12 @@ from __future__ import annotations
 import asyncio
 import time
 
-from tornado.iostream import StreamClosedError
-from tornado.websocket import WebSocketClosedError, WebSocketHandler, WebSocketProtocol, WebSocketProtocol13
+from tornado.websocket import WebSocketHandler, WebSocketProtocol, WebSocketProtocol13
 
 from forge_widgets.core.link import Link
-from forge_widgets.core.wire import encode
-from forge_widgets.server.body import Json
 from forge_widgets.server.context import ServerContext
 from forge_widgets.server.failures import SILENT
 from forge_widgets.server.handlers import ForgeHandler
-from forge_widgets.server.waking import wait_at_most
 
 
 class _Protocol(WebSocketProtocol13):
@@ -64,36 +60,3 @@ class PacedSocket(ForgeHandler, WebSocketHandler):
         """Note what the viewer has got by now: pings mark places in what it is sent."""
         if self.link.acknowledged(data, time.monotonic()):
             self._arrived.set()
-
-    async def send(self, message: Json | bytes, *, binary: bool = False) -> None:
-        """Send a message and wait until the socket has taken it; to a closed one nothing is sent."""
-        encoded = message if isinstance(message, bytes) else encode(message)
-        try:
-            written = self.write_message(encoded, binary)
-            self.context.meter.traffic.count("websocket", len(encoded))
-            mark = self.link.sent(len(encoded), time.monotonic())
-            try:
-                if mark is not None:
-                    self.ping(mark)
-            finally:
-                await written  # whatever became of the ping: what nobody waits for is complained of by asyncio
-        except (WebSocketClosedError, StreamClosedError):
-            self.context.log.debug("a viewer has gone while it was sent to")
-
-    async def deliver(self, message: Json | bytes, *, binary: bool = False) -> None:
-        """Send a message and wait until there is room on the link for the next."""
-        await self.send(message, binary=binary)
-        while self.link.full:
-            self._arrived.clear()
-            await self._arrived.wait()
-
-    async def greeted(self, seconds: float) -> None:
-        """Wait until all that was sent is acknowledged; a link that takes longer than this is taken for a slow one."""
-        deadline = time.monotonic() + seconds
-        while not self.link.greeted:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                self.link.presume_slow()
-                return
-            self._arrived.clear()
-            await wait_at_most(self._arrived, left)

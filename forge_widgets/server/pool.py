@@ -28,8 +28,13 @@ class StorePool:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, call)
         except (StoreUnavailable, StoreDamaged) as error:
-            self._meter.store_failed(error)
+            self.note(error)
             raise
+
+    def note(self, error: Exception) -> None:
+        """Count a call that failed because of the store; one that noted its own failure for others to go on, too."""
+        if isinstance(error, (StoreUnavailable, StoreDamaged)):
+            self._meter.store_failed(error)
 
     def close(self) -> None:
         """Let running calls end, drop those that wait, and end the threads."""

@@ -81,7 +81,7 @@ class Client:
         """What is known of the way to it."""
         return self._carrier.link
 
-    async def deliver(self, message: Json | bytes, *, binary: bool = False) -> None:  # noqa: ARG002 - a story is text
+    async def deliver(self, message: Json | bytes) -> None:
         """Send what a room has to say, and wait until it has been taken."""
         async with self._turn:
             await self.send(message)

@@ -5,12 +5,23 @@ Pure: from a session's log and a cursor to the contract's messages. Called by a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from msgspec import Struct
+
 from forge_widgets.core.document import Json, event_message, progress_update
 from forge_widgets.core.state import State
 from forge_widgets.core.subscription import Cursor, SessionLog
 
 # These messages carry what happened; clients take the metrics from the progress_update before them.
 _NOT_PROGRESS = frozenset({"training_error", "connection_lost"})
+
+
+class Told(Struct, frozen=True):
+    """Encoded messages for a naive client, in order, and the cursor after them."""
+
+    messages: Sequence[bytes]
+    cursor: Cursor
 
 
 def tell(log: SessionLog, cursor: Cursor) -> list[Json]:

@@ -20,9 +20,10 @@ from forge_widgets.core.packing import pack
 from forge_widgets.core.subscription import Slice
 from forge_widgets.errors import StoreUnavailable
 from forge_widgets.server import sent
+from forge_widgets.server.connection import Connection
+from forge_widgets.server.ends import SocketEnd
 from forge_widgets.server.limits import Limits
 from forge_widgets.server.sent import Sent
-from forge_widgets.server.websocket import SocketHandler
 from forge_widgets.stores import Snapshot
 from forge_widgets.stores.memory import MemoryStore
 from forge_widgets.stores.processes import this_host
@@ -314,9 +315,9 @@ def test_a_viewer_that_never_reads_costs_at_most_a_frame(watchful: Mount) -> Non
             while top < number:
                 top = quick.hear_type("frame")["to"]
         buffered = [
-            len(handler.ws_connection.stream._write_buffer)
-            for handler in watchful.context.hub.connections
-            if isinstance(handler, SocketHandler) and handler.ws_connection and handler.ws_connection.stream
+            len(one._end._unsent or b"")
+            for one in watchful.context.hub.connections
+            if isinstance(one, Connection) and isinstance(one._end, SocketEnd)
         ]
         # 15 MB were sent to the quick one; what waits for the slow one is one frame.
         assert max(buffered) < 3_000_000

@@ -14,7 +14,6 @@ from websockets.exceptions import ConnectionClosed
 from forge_widgets.core.metrics import DEFAULTS
 from forge_widgets.server.failures import SILENT
 from forge_widgets.server.limits import Limits
-from forge_widgets.server.websocket import SocketHandler
 from tests.server.mounts import TOKEN, Mount, event, rows, standalone, until
 
 
@@ -238,17 +237,6 @@ def test_a_new_attempt_starts_afresh_and_the_old_ones_rows_are_not_told(mount: M
     )
     assert heard[-1]["metrics"]["currentStep"] == 2
     assert "of old" not in [message["message"] for message in heard]
-
-
-def test_native_pings_are_in_seconds_in_both_mounts(mount: Mount) -> None:
-    with mount.socket("/ws"):
-        until(lambda: mount.context.hub.connections)
-        (handler,) = mount.context.hub.connections
-        assert isinstance(handler, SocketHandler)
-        assert handler.ws_connection is not None
-        params = handler.ws_connection.params  # type: ignore[attr-defined]  # of the one protocol that tornado has
-        assert (params.ping_interval, params.ping_timeout) == (mount.context.limits.ping_s, mount.context.limits.pong_s)
-    until(lambda: not mount.context.hub.connections)
 
 
 def test_a_connection_that_answers_no_ping_is_closed(tmp_path: Path) -> None:

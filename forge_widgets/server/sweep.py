@@ -1,0 +1,51 @@
+"""One timer for all WebSockets of a server: each line is asked now and then what it is due, a ping or a look at its pong.
+
+Made by ``app``; lines enter when they begin and leave when they end. While there is none there is no timer either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Protocol
+
+LOOKS_A_PERIOD = 16
+"""A line is looked at so many times between two pings: late by no more than a sixteenth of that."""
+
+
+class Swept(Protocol):
+    """What is looked at."""
+
+    def look(self, now: float) -> None:
+        """Do what is due at a moment of the monotonic clock."""
+
+
+class Sweep:
+    """The lines of a server."""
+
+    def __init__(self, period_s: float) -> None:
+        self._every_s = period_s / LOOKS_A_PERIOD
+        self._lines: set[Swept] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def enter(self, line: Swept) -> None:
+        """Look at a line from now on."""
+        self._lines.add(line)
+        if self._timer is None:
+            self._arm()
+
+    def leave(self, line: Swept) -> None:
+        """Look at a line no longer."""
+        self._lines.discard(line)
+
+    def _arm(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._every_s, self._look)
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        for line in tuple(self._lines):
+            line.look(now)
+        if self._lines:
+            self._arm()
+        else:
+            self._timer = None
