@@ -16,7 +16,7 @@ from msgspec import Struct
 from forge_widgets.core.bits import Bits
 from forge_widgets.core.coding import Coding, Planner, Taken
 from forge_widgets.core.events import Record
-from forge_widgets.core.extremes import comes_fast, derives_perplexity, has_outline, put_lines
+from forge_widgets.core.extremes import comes_fast, derives_perplexity, has_outline, may_be_halved, put_lines
 from forge_widgets.core.metrics import COORDINATES
 from forge_widgets.core.steps import Column, StepBlock
 from forge_widgets.core.subscription import Frame
@@ -76,8 +76,9 @@ class Brief(Struct, frozen=True):
     # What a viewer has to know before.
     shape: Shape
     message: bytes
-    # True where rows were left out of it.
+    # True where rows were left out of it, and where they come so fast that every second frame is enough.
     outlined: bool
+    halved: bool
     # None where nothing can go on from it.
     ending: Ending | None
 
@@ -178,7 +179,8 @@ def _written(
     planned.planner.note_waste(table.put(bits, codings, planned.shape.codings, own=own))
     if outlined:
         put_lines(bits, block, planned.shape.rows.names, codings[1:])
-    return Brief(planned.shape, bits.message(), outlined, _ending(frame, table, planned.shape, ending))
+    halved = outlined and may_be_halved(block)
+    return Brief(planned.shape, bits.message(), outlined, halved, _ending(frame, table, planned.shape, ending))
 
 
 def _ending(frame: Frame, table: Table, shape: Shape, before: Ending | None) -> Ending | None:

@@ -13,8 +13,7 @@ from forge_widgets.core.refinement import Refinement
 from forge_widgets.core.subscription import Cursor, Detail
 
 OUTLINES_APART = 2
-"""Of rows that come fast a viewer is sent every second frame: ten a second show as much, at half the bytes; an
-event waits for no more than one."""
+"""Of rows that come very fast (extremes.HALVED_PER_S) a viewer is sent every second frame; an event waits for no more than one."""
 
 LATE = 0.125
 """The moments of a stream lie so much of a spacing after its first frame: what is recorded in step with it is there by then, and
@@ -119,7 +118,7 @@ class View:
         rhythm.sent(now)
         self.not_before = rhythm.next if pause_s <= rhythm.spacing_s else rhythm.after(now, pause_s)
         self._event_alone_until = self.not_before
-        if brief is not None and brief.outlined:
+        if brief is not None and brief.halved:
             self._event_alone_until = max(self.not_before, rhythm.after(now, OUTLINES_APART * rhythm.spacing_s))
 
     def had_curves(self, now: float, *, coarse: bool, refines: bool) -> None:

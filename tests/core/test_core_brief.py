@@ -290,3 +290,10 @@ def test_where_only_text_is_carried_a_frame_comes_with_its_shape() -> None:
     text = brief_text(brief)
     assert (text["type"], text["key"], text["shape"]) == ("frame", False, shape_message(brief.shape))
     assert base64.b64decode(text["brief"]) == brief.message
+
+
+@pytest.mark.parametrize(("apart", "halved"), [(0.001, True), (0.004, True), (0.006, False), (0.015, False)])
+def test_every_second_outline_is_enough_only_of_rows_that_come_very_fast(apart: float, halved: bool) -> None:
+    brief = encoded(frame_of(fast(10, 20, apart=apart), after=1))
+    assert (brief.outlined, brief.halved) == (True, halved)
+    assert not encoded(frame_of(fast(10, 20, apart=apart), after=1), "rows").halved
