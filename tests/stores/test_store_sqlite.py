@@ -14,9 +14,8 @@ import pytest
 
 from forge_widgets.core.liveness import Heartbeat
 from forge_widgets.errors import InvalidStoreURL
-from forge_widgets.stores import codec, open_store
+from forge_widgets.stores import codec, connections, open_store
 from forge_widgets.stores.base import Store
-from forge_widgets.stores.connections import MAX_OPEN
 from forge_widgets.stores.sqlite import SqliteStore
 from tests.stores.batches import batch, event, recorded_steps, steps
 from tests.stores.conftest import Start
@@ -136,12 +135,24 @@ def test_a_store_reads_what_other_connections_of_its_process_write(sqlite: Sqlit
     other.close()
 
 
-def test_more_sessions_than_may_be_open_at_once_are_served(sqlite: SqliteStore) -> None:
+def test_more_sessions_than_may_be_open_at_once_are_served(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "MOST_OPEN", 20)
+    sqlite = SqliteStore(folder)
     for turn in range(2):
-        for number in range(MAX_OPEN + 10):
+        for number in range(30):
             sqlite.append(f"s{number}", batch("p", turn + 1, steps(turn, 1)))
-    assert len(sqlite._connections._slots) == MAX_OPEN
-    assert len(sqlite.summaries()) == MAX_OPEN + 10
+    assert len(sqlite._connections._slots) == 20
+    assert len(sqlite.summaries()) == 30
+    sqlite.close()
+
+
+@pytest.mark.parametrize(("files", "kept"), [(256, 64), (1_024, 85), (20_000, 512), (-1, 512)])
+def test_as_many_files_are_kept_open_as_the_process_can_spare(
+    files: int, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
+    assert connections.most_open() == kept
 
 
 def test_opening_folds_no_more_than_the_records_since_the_snapshot(sqlite: SqliteStore, folder: Path) -> None:
