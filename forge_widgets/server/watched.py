@@ -30,7 +30,7 @@ from forge_widgets.server.reading import Reading
 from forge_widgets.server.sent import Later, Sent
 from forge_widgets.server.story import Told, tell
 from forge_widgets.stores.glimpse import Glimpsed
-from forge_widgets.stores.opening import begin
+from forge_widgets.stores.opening import begin, compact_some
 
 Result = TypeVar("Result")
 Key = TypeVar("Key")
@@ -109,6 +109,8 @@ class Watched:
         self._slow = False
         self._look_at = self._beat_at = self._liveness_at = -math.inf
         self._changed_at = -math.inf
+        # Whether there may be rows that nobody has compacted: of a training that was killed, or of an older release.
+        self._loose = True
         store = reading.store
         self._glimpse = store.glimpses(session_id) if isinstance(store, Glimpsed) else None
         self._attention = Attention()
@@ -296,6 +298,8 @@ class Watched:
                 self._read()
                 if now >= self._beat_at:
                     arrears = self._listen(judge=now >= self._liveness_at)
+                    if self._loose and self._looked.is_set():
+                        self._loose = compact_some(self.reading.store, self._log)
             except Exception as failure:  # noqa: BLE001 - the edge of the thread: viewers have to hear of it, and it goes on
                 error = failure
             log = self._log

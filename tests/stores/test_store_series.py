@@ -11,9 +11,10 @@ from forge_widgets.core.curves import SeriesQuery
 from forge_widgets.core.events import Event, Producer
 from forge_widgets.core.steps import Row, StepBlock, block_of
 from forge_widgets.core.subscription import Cursor, SessionLog
+from forge_widgets.errors import StoreUnavailable
 from forge_widgets.stores import compaction, open_store, opening
 from forge_widgets.stores.base import Store
-from forge_widgets.stores.opening import begin
+from forge_widgets.stores.opening import begin, compact_some
 from forge_widgets.stores.sqlite import SqliteStore
 from tests.stores.batches import START, batch, event, steps
 from tests.stores.reading import read_all
@@ -187,6 +188,36 @@ def test_a_short_log_and_one_that_no_store_can_open_are_read(sqlite: SqliteStore
             log = SessionLog(session_id)
             begin(store, log)
             assert log.cursor == Cursor("", 0)
+
+
+def test_what_a_killed_training_has_left_is_compacted_bit_by_bit(
+    long: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, before = read_all(long, "s"), long.snapshot("s")
+    assert not compact_some(long, log)  # it is short
+    monkeypatch.setattr(opening, "LONG_ROWS", 10_000)
+    ranges = 0
+    while compact_some(long, log):
+        ranges += 1
+    assert ranges >= 3
+    assert long.snapshot("s") == before
+    assert not compact_some(open_store("memory://left"), log)
+
+
+class Locked(SqliteStore):
+    """A store that nobody can write to."""
+
+    def compact(self, session_id: str, *, whole: bool = False) -> bool:
+        raise StoreUnavailable(self.url, "attempt to write a readonly database")
+
+
+def test_what_can_not_be_compacted_is_left_as_it_is(
+    long: SqliteStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "LONG_ROWS", 10_000)
+    locked = Locked(folder)
+    assert not compact_some(locked, read_all(long, "s"))
+    locked.close()
 
 
 def test_a_trimmed_log_is_begun_at_its_floor(long: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
