@@ -146,7 +146,7 @@ def open_context(
         pool=pool,
         identity=Identity(opened, pool),
         hub=hub,
-        sweep=Sweep(min(limits.ping_s, limits.pong_s)),
+        sweep=Sweep(min(limits.ping_s, limits.pong_s, limits.recheck_s)),
         listing=listing,
         limits=limits,
         meter=meter,

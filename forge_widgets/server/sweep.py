@@ -10,7 +10,7 @@ import time
 from typing import Protocol
 
 LOOKS_A_PERIOD = 16
-"""A line is looked at so many times between two pings: late by no more than a sixteenth of that."""
+"""A line is looked at so many times in the shortest of its periods: late by no more than a sixteenth of that."""
 
 
 class Swept(Protocol):

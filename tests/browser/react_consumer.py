@@ -42,7 +42,9 @@ class Consumer:
         """Pack the package, which builds it, and install the tarball."""
         self.run("npm", "pack", "--pack-destination", str(self.folder), cwd=UI / "react")
         (tarball,) = self.folder.glob("forge-widgets-react-*.tgz")
-        self.run("npm", "install", "--offline", "--no-audit", "--no-fund", f"./{tarball.name}")
+        # Peers are there already; to resolve them npm would ask the registry what versions of React there are.
+        options = ("--offline", "--legacy-peer-deps", "--no-audit", "--no-fund")
+        self.run("npm", "install", *options, f"./{tarball.name}")
 
     def check_types(self, resolution: str) -> str:
         """Check the page's types by one of TypeScript's ways to find a package; return what is wrong."""

@@ -81,7 +81,7 @@ def test_sessions_are_trimmed_oldest_first_until_they_take_no_more_than_was_said
     recorded(forge, "new", at=50_000)
     recorded(forge, "old")
     recorded(forge, "running", at=10_000, ends=False)
-    answer = forge.run("trim", "--to", "550KB", "--yes")
+    answer = forge.run("trim", "--to", "600KB", "--yes")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "to trim: old, which takes " in answer.stdout
     assert "session old was trimmed, its last state is kept: " in answer.stdout
