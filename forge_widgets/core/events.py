@@ -29,7 +29,7 @@ Status = Literal["waiting", "running", "paused", "completed", "error"]
 STATUSES: frozenset[str] = frozenset(get_args(Status))
 
 
-class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+class Event(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, rename="camel"):
     """One lifecycle event of a log.
 
     A ``step_update`` is an Event only where it says more than numbers (a status, a message, an idempotency key);
@@ -69,7 +69,7 @@ class Producer(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="ca
 Body: TypeAlias = Event | StepBlock
 
 
-class Record(Struct, frozen=True, kw_only=True):
+class Record(Struct, frozen=True, gc=False, kw_only=True):
     """What stands in a log: an event at one offset, or a block at a run of them."""
 
     # Offset of the event, or of the block's first row. Offsets count from 1.

@@ -30,21 +30,21 @@ Stamp = tuple[float, str, int]
 NEVER: Stamp = (0.0, "", 0)
 
 
-class Metric(Struct, frozen=True, array_like=True):
+class Metric(Struct, frozen=True, gc=False, array_like=True):
     """The newest value of a metric and who said it when."""
 
     value: float
     stamp: Stamp
 
 
-class Phase(Struct, frozen=True, rename="camel"):
+class Phase(Struct, frozen=True, gc=False, rename="camel"):
     """A phase that was completed."""
 
     name: str
     completed_at: float
 
 
-class Model(Struct, frozen=True, rename="camel"):
+class Model(Struct, frozen=True, gc=False, rename="camel"):
     """One of the models that a training trains."""
 
     # From 1.
@@ -54,7 +54,7 @@ class Model(Struct, frozen=True, rename="camel"):
     completed: bool = False
 
 
-class Pace(Struct, frozen=True, array_like=True):
+class Pace(Struct, frozen=True, gc=False, array_like=True):
     """A sample of how far a training was at a moment."""
 
     timestamp: float
@@ -62,7 +62,7 @@ class Pace(Struct, frozen=True, array_like=True):
     steps: float
 
 
-class State(Struct, frozen=True, kw_only=True, rename="camel"):
+class State(Struct, frozen=True, gc=False, kw_only=True, rename="camel"):
     """The fold of one attempt's records."""
 
     attempt: int = 0

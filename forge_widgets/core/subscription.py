@@ -49,7 +49,7 @@ UNASKED = Detail(points=1_000, opening=1_000)
 """What a kernel pushes unasked: most pages have a better transport, and let it pass."""
 
 
-class Cursor(Struct, frozen=True):
+class Cursor(Struct, frozen=True, gc=False):
     """A position in a log: the last offset that was applied, in one incarnation of the log."""
 
     epoch: str
@@ -85,7 +85,7 @@ class Opening(Struct, frozen=True):
     tail: Sequence[Record]
 
 
-class Happening(Struct, frozen=True):
+class Happening(Struct, frozen=True, gc=False):
     """A lifecycle event, and the state just before and just after it."""
 
     record: Record

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from traitlets import Float, Int, Unicode
 
 from forge_widgets.server.app import Route, close_context, open_context, rules
+from forge_widgets.server.collector import set_aside_what_is_there
 from forge_widgets.server.context import ServerContext
 from forge_widgets.server.jupyter import guarded
 from forge_widgets.server.limits import Limits
@@ -60,6 +61,10 @@ class ForgeWidgetsExtension(ExtensionApp):
         self.handlers.extend(rules(self.context, PREFIX, guarded, (Route("", PageHandler, "forge_widgets:page"),)))
         base_url = self.settings.get("base_url", "/")
         self.log.info("forge_widgets serves %s at %s", self.context.store.url, url_path_join(base_url, PREFIX, "/"))
+
+    async def _start_jupyter_server_extension(self, serverapp: Any) -> None:  # noqa: ARG002 - Jupyter's signature
+        """Begin to serve: Jupyter calls it once its loop runs and all extensions are loaded."""
+        set_aside_what_is_there()
 
     async def stop_extension(self) -> None:
         """Send viewers away to come back later, and let go of the store."""

@@ -19,6 +19,7 @@ from forge_widgets.server.access import Access, host_of, is_loopback
 from forge_widgets.server.app import close_context, open_context
 from forge_widgets.server.application import Site, StandaloneApplication, create_server
 from forge_widgets.server.binding import DEFAULT_HOST, EVERYWHERE, base_of, bind, netloc_of, url_of
+from forge_widgets.server.collector import set_aside_what_is_there
 from forge_widgets.server.context import ServerContext
 from forge_widgets.server.limits import Limits
 from forge_widgets.server.proxies import proxies_of
@@ -115,6 +116,7 @@ async def _serve(
         context.log.info(
             "serving %s at %s", context.store.url, url_of(host, bound, site.base, None), extra={"version": __version__}
         )
+        set_aside_what_is_there()
         if on_ready is not None:
             on_ready(url_of(host, bound, site.base, site.access.token))
         context.log.info("stopping: %s", (await stopping).name)

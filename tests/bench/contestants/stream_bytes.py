@@ -2,7 +2,7 @@
 
 VIEW: ``outline`` (what our pages ask for), ``rows`` (every row), ``text`` (our frames as JSON), ``contract`` (the contract's
 socket), or ``polling EVERY_S``; all watch the same training at once. Counted are WebSocket frames and their heads, or HTTP's
-requests and answers, once greetings and the first, whole picture are past.
+requests and answers, once greetings, the first, whole picture and what a stream is told at its beginning are past.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.bench.streams.processes import serving, training
 from tests.bench.streams.views import watched
 
-_SETTLE_S = 3.0
+_SETTLE_S = 12.0
 
 
 def main(rate: str, seconds: str, *views: str) -> None:
