@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from forge_widgets.analysis.sessions import sessions
 from forge_widgets.core.events import Event
 from forge_widgets.stores import open_store
 from tests.docs.standing import TOKEN, Place, fill, free_port, record, serving, standing
@@ -143,6 +144,8 @@ def killed(folder: Path) -> Iterator[Place]:
     place = standing(folder, "")
     command = [sys.executable, "-c", _TRAINED_AND_KILLED]
     subprocess.run(command, check=False, capture_output=True, env=dict(place.environment))
+    # Who has recorded within the last second is not asked for.
+    until(lambda: any(one.lost for one in sessions(store=folder / "store")), "the loss in a list")
     with serving(folder, "--token", TOKEN) as server:
         yield standing(folder, server)
 
