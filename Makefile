@@ -3,7 +3,7 @@
 # make lint   the first part of it
 # make soak   the faults that a live view has to survive, on real processes: kills, cuts, full disks (docs/RELIABILITY.md),
 #             and fifty times as much garbage as `make test` throws at all that reads; the steps of the container's image
-# make bench  what it costs beside the floor and beside others, and docs/PERFORMANCE.md written anew; half an hour, alone
+# make bench  what it costs beside the floor and beside others, and docs/PERFORMANCE.md written anew; an hour, alone
 # make bench-quick  the cheap part of it in three minutes: what got worse since the figures that are committed
 # make setup  only the set-up, which the others do by themselves; make clean undoes it
 
