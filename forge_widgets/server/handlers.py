@@ -5,6 +5,7 @@ Knows nothing of who may ask: a mount (jupyter, standalone) adds that below ever
 
 from __future__ import annotations
 
+import gzip
 import math
 import re
 from collections.abc import Callable
@@ -27,6 +28,8 @@ from forge_widgets.stores.base import Store
 _NUMBER = re.compile(r"[+-]?\d{1,400}(\.\d{0,400})?([eE][+-]?\d{1,9})?", re.ASCII)
 _COUNT = re.compile(r"\d{1,40}", re.ASCII)
 _SHOWN_CHARS = 200
+_WORTH_COMPRESSING = 1_000
+_GZIP_LEVEL = 1
 
 Asked = TypeVar("Asked")
 
@@ -56,6 +59,27 @@ class ForgeHandler(RequestHandler):
         if answer is None:
             raise SessionNotFound(session_id, store.url)
         return answer
+
+    async def answer_from_store(self, session_id: str, ask: Callable[[Store], Json | None]) -> None:
+        """Answer with what the store says of a session, which may be long: encoded off the loop, too, and gzipped for who takes it.
+
+        Raises as ``ask_store``.
+        """
+        compressed = "gzip" in self.request.headers.get("Accept-Encoding", "")
+
+        def encoded_answer(store: Store) -> tuple[bytes, bool] | None:
+            document = ask(store)
+            if document is None:
+                return None
+            encoded = encode(document)
+            small = not compressed or len(encoded) < _WORTH_COMPRESSING
+            return (encoded, False) if small else (gzip.compress(encoded, _GZIP_LEVEL), True)
+
+        encoded, is_gzip = await self.ask_store(session_id, encoded_answer)
+        self.add_header("Vary", "Accept-Encoding")
+        if is_gzip:
+            self.set_header("Content-Encoding", "gzip")
+        self.write_encoded(encoded)
 
     def write_json(self, document: Json, status: int = 200) -> None:
         """Answer with a JSON document."""

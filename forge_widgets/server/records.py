@@ -5,8 +5,6 @@ These are the routes of the store over HTTP (docs/PROTOCOL.md). Each verb transl
 
 from __future__ import annotations
 
-import gzip
-
 from msgspec import to_builtins
 
 from forge_widgets.core.document import Json
@@ -14,15 +12,12 @@ from forge_widgets.core.events import Batch, Body, Event, length
 from forge_widgets.core.intake import BatchMessage, read_message
 from forge_widgets.core.metrics import check_session_id
 from forge_widgets.core.subscription import Slice
-from forge_widgets.core.wire import encode, record_message, state_message
+from forge_widgets.core.wire import record_message, state_message
 from forge_widgets.errors import InvalidInput
 from forge_widgets.server.handlers import BodyHandler, count_argument
 from forge_widgets.server.limits import Limits
 from forge_widgets.server.rates import client_of
 from forge_widgets.stores.base import Store
-
-_WORTH_COMPRESSING = 1_000
-_LEVEL = 1
 
 
 class RecordsHandler(BodyHandler):
@@ -34,20 +29,12 @@ class RecordsHandler(BodyHandler):
         asked = count_argument(self.get_query_argument("max_rows", None), "max_rows")
         most = self.context.limits.rows_a_read
         max_rows = most if asked is None else min(asked, most)
-        compressed = "gzip" in self.request.headers.get("Accept-Encoding", "")
 
-        def read(store: Store) -> tuple[bytes, bool] | None:
+        def read(store: Store) -> Json | None:
             found = store.read(session_id, after, max_rows)
-            if found is None:
-                return None
-            encoded = encode(slice_message(found))
-            small = not compressed or len(encoded) < _WORTH_COMPRESSING
-            return (encoded, False) if small else (gzip.compress(encoded, _LEVEL), True)
+            return None if found is None else slice_message(found)
 
-        encoded, is_gzip = await self.ask_store(session_id, read)
-        if is_gzip:
-            self.set_header("Content-Encoding", "gzip")
-        self.write_encoded(encoded)
+        await self.answer_from_store(session_id, read)
 
     async def post(self, session_id: str) -> None:
         """Append a batch of one producer; when this answers it is durable. 409 says where a hole begins."""

@@ -5,13 +5,11 @@ Downsampled by the store, and written in the pool's thread: nothing of it holds 
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Sequence
 from urllib.parse import unquote
 
 from forge_widgets.core.curves import MAX_POINTS, MOST_POINTS, Curve, Curves, SeriesQuery
 from forge_widgets.core.document import Json
-from forge_widgets.core.wire import encode
 from forge_widgets.errors import InvalidInput
 from forge_widgets.server.failures import MalformedArgument
 from forge_widgets.server.handlers import FURTHEST, ForgeHandler, count_argument, number_argument
@@ -21,8 +19,6 @@ FEWEST_POINTS = 8
 """Points a metric that may be asked for; what core.downsampling leaves of each line (that module loads numpy)."""
 
 _FARTHEST_STEP = 1e300
-_WORTH_COMPRESSING = 1_000
-_LEVEL = 1
 
 
 class SeriesHandler(ForgeHandler):
@@ -31,21 +27,13 @@ class SeriesHandler(ForgeHandler):
     async def get(self, session_id: str) -> None:
         """Answer with the curves that are asked for, and the offset that they reach to."""
         query = query_of(self)
-        compressed = "gzip" in self.request.headers.get("Accept-Encoding", "")
         store_id = await self.context.identity.store_id()
 
-        def read(store: Store) -> tuple[bytes, bool] | None:
+        def read(store: Store) -> Json | None:
             curves = store.series(session_id, query)
-            if curves is None:
-                return None
-            encoded = encode({"sessionId": session_id, "storeId": store_id, **curves_message(curves)})
-            small = not compressed or len(encoded) < _WORTH_COMPRESSING
-            return (encoded, False) if small else (gzip.compress(encoded, _LEVEL), True)
+            return None if curves is None else {"sessionId": session_id, "storeId": store_id, **curves_message(curves)}
 
-        encoded, is_gzip = await self.ask_store(session_id, read)
-        if is_gzip:
-            self.set_header("Content-Encoding", "gzip")
-        self.write_encoded(encoded)
+        await self.answer_from_store(session_id, read)
 
 
 def query_of(handler: ForgeHandler) -> SeriesQuery:
