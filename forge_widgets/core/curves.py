@@ -12,6 +12,9 @@ from msgspec import Struct
 MAX_POINTS = 2_000
 """Points a metric where nobody says how many."""
 
+LEAST_POINTS = 8
+"""The fewest that may be asked for, and that each line of a metric keeps, however many models share what was asked for."""
+
 MOST_POINTS = 20_000
 """Points a metric that may be asked for: more than any screen has pixels."""
 

@@ -14,14 +14,11 @@ from msgspec import Struct
 from numpy.typing import NDArray
 from tsdownsample import MinMaxLTTBDownsampler
 
-from forge_widgets.core.curves import Curve, SeriesQuery
+from forge_widgets.core.curves import LEAST_POINTS, Curve, SeriesQuery
 from forge_widgets.core.events import Event, Record
 from forge_widgets.core.metrics import curve_names
 from forge_widgets.core.overview import Overview
 from forge_widgets.core.steps import StepBlock, block_of
-
-LEAST_POINTS = 8
-"""Points that each line of a metric keeps, however many models share what was asked for."""
 
 Floats = NDArray[np.float64]
 

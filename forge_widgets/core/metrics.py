@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from forge_widgets.errors import InvalidInput, InvalidSessionId
 
 Metrics = dict[str, float]
-WireNumber = int | float | str | None
 
 DEFAULTS: Metrics = {
     "loss": 0.0,

@@ -8,15 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import unquote
 
-from forge_widgets.core.curves import MAX_POINTS, MOST_POINTS, Curve, Curves, SeriesQuery
+from forge_widgets.core.curves import LEAST_POINTS, MAX_POINTS, MOST_POINTS, Curve, Curves, SeriesQuery
 from forge_widgets.core.document import Json
 from forge_widgets.errors import InvalidInput
 from forge_widgets.server.failures import MalformedArgument
 from forge_widgets.server.handlers import FURTHEST, ForgeHandler, count_argument, number_argument
 from forge_widgets.stores.base import Store
-
-FEWEST_POINTS = 8
-"""Points a metric that may be asked for; what core.downsampling leaves of each line (that module loads numpy)."""
 
 _FARTHEST_STEP = 1e300
 
@@ -39,11 +36,11 @@ class SeriesHandler(ForgeHandler):
 def query_of(handler: ForgeHandler) -> SeriesQuery:
     """Read what is asked for. Raises InvalidInput, and MalformedArgument where a metric's name is no UTF-8."""
     most = count_argument(handler.get_query_argument("max_points", None), "max_points")
-    if most is not None and not FEWEST_POINTS <= most <= MOST_POINTS:
+    if most is not None and not LEAST_POINTS <= most <= MOST_POINTS:
         raise InvalidInput(
             f"{most} can't be used",
             where="max_points",
-            expected=f"a whole number from {FEWEST_POINTS} to {MOST_POINTS}",
+            expected=f"a whole number from {LEAST_POINTS} to {MOST_POINTS}",
         )
     attempt = count_argument(handler.get_query_argument("attempt", None), "attempt")
     if attempt == 0:

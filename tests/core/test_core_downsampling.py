@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forge_widgets.core.curves import Curve, SeriesQuery
+from forge_widgets.core.curves import LEAST_POINTS, Curve, SeriesQuery
 from forge_widgets.core.downsampling import (
-    LEAST_POINTS,
     curves_of,
     extremes_of,
     gather,

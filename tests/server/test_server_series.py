@@ -11,9 +11,7 @@ import pytest
 import requests
 
 from forge_widgets.core.curves import MAX_POINTS, MOST_POINTS, SeriesQuery
-from forge_widgets.core.downsampling import LEAST_POINTS
 from forge_widgets.core.steps import Row, block_of
-from forge_widgets.server.series import FEWEST_POINTS
 from forge_widgets.stores import open_store
 from tests.server.mounts import TOKEN, Json, Mount, event, rows
 
@@ -133,7 +131,6 @@ def test_empty_parameters_are_as_good_as_absent(mount: Mount, session_id: str) -
     mount.append(session_id, rows(0, 3))
     empty = "metrics=&max_points=&from_step=&to_step=&attempt="
     assert mount.get(f"/api/sessions/{session_id}/series?{empty}").json() == series(mount, session_id)
-    assert FEWEST_POINTS == LEAST_POINTS
 
 
 def test_an_unknown_session_is_404_and_named(mount: Mount, session_id: str) -> None:
