@@ -61,7 +61,8 @@ def read_all(store: Store, session_id: str) -> Slice:
         assert more is not None
         assert more.epoch == read.epoch
         assert more.records, f"nothing follows {records[-1].last}, and {top} is the top"
-        records += more.records
+        # What was read before may be a part of a larger record by now.
+        records += [record.after(records[-1].last) for record in more.records]
     return Slice(read.epoch, read.floor, top, records, read.base)
 
 

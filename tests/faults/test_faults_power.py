@@ -12,6 +12,7 @@ import pytest
 
 from forge_widgets.core.events import Batch, Body, Event, Producer, length
 from forge_widgets.core.steps import Column, StepBlock
+from forge_widgets.stores import compaction
 from forge_widgets.stores import folder as folders
 from forge_widgets.stores.sqlite import SqliteStore
 from tests.faults.checker import check, units_of
@@ -37,19 +38,20 @@ Promises = dict[str, Promised | None]
 
 
 class Life:
-    """What happens to a store until the power goes: appends of any size, trims, deletions, checkpoints, damage."""
+    """What happens to a store until the power goes: appends of any size, trims, compactions, deletions, checkpoints, damage."""
 
     def __init__(self, folder: Path, chance: random.Random) -> None:
         self._folder = folder
         self._chance = chance
         self._incarnations = 0
+        self.compactions = 0
         self.promised: Promises = {}
         self.disk = PowerDisk(folder / "sessions", lambda: dict(self.promised))
         self.store = SqliteStore(folder)
 
     def lead(self, moments: int) -> None:
         """Do this and that."""
-        whims = [self.append] * 14 + [self.trim, self.delete, self.reopen, self.damage]
+        whims = [self.append] * 14 + [self.trim, self.compact, self.compact, self.delete, self.reopen, self.damage]
         for _ in range(moments):
             session_id = self._chance.choice(SESSIONS)
             self._chance.choice(whims)(session_id)
@@ -83,6 +85,11 @@ class Life:
             assert floor is not None
             self.promised[session_id] = replace(promised, floor=floor)
 
+    def compact(self, session_id: str) -> None:
+        """Compact what there is; nothing is promised anew by that."""
+        if self.promised.get(session_id) is not None:
+            self.compactions += self.store.compact(session_id, whole=self._chance.random() < 0.5)
+
     def delete(self, session_id: str) -> None:
         if self.promised.get(session_id) is not None:
             self.promised[session_id] = None
@@ -115,9 +122,11 @@ def test_what_was_acknowledged_outlives_a_power_cut_at_every_sync(
     tmp_path: Path, chance: random.Random, effort: Effort, monkeypatch: pytest.MonkeyPatch, journal: str
 ) -> None:
     cuts = 0
+    monkeypatch.setattr(compaction, "RANGE_ROWS", 60)
     monkeypatch.setattr(folders, "is_network", lambda path: journal == "rollback journal")
     for life_number in range(effort(1, 6)):
         life = recorded(tmp_path / f"life-{life_number}", chance, monkeypatch)
+        assert life.compactions
         for cut in chance.sample(life.disk.cuts, min(len(life.disk.cuts), effort(50, 250))):
             for kept, names in KEPT:
                 with TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else tmp_path) as left:
