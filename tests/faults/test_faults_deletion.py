@@ -8,6 +8,7 @@ import random
 import time
 from contextlib import closing
 from pathlib import Path
+from threading import Barrier
 
 from forge_widgets.core.events import Batch, Event, Producer
 from forge_widgets.core.subscription import Cursor
@@ -16,8 +17,9 @@ from forge_widgets.stores.sqlite import SqliteStore
 from tests.faults.conftest import Effort
 
 
-def write(folder: Path, name: str, seed: int, until: float) -> None:
+def write(folder: Path, name: str, start: Barrier, seconds: float, seed: int) -> None:
     """Append notes, with a store that is opened again after a few; leave a list of those that were acknowledged."""
+    until = moment_after(start, seconds)
     chance, producer = random.Random(seed), Producer(id=name)
     notes: list[str] = []
     while time.time() < until:
@@ -34,8 +36,9 @@ def write(folder: Path, name: str, seed: int, until: float) -> None:
     (folder / f"{name}.json").write_text(json.dumps(notes))
 
 
-def take_away(folder: Path, name: str, until: float) -> None:
+def take_away(folder: Path, name: str, start: Barrier, seconds: float) -> None:
     """Read the session and delete it, if nothing came meanwhile; leave a list of what was read."""
+    until = moment_after(start, seconds)
     notes: set[str] = set()
     while time.time() < until:
         store = SqliteStore(folder)
@@ -51,13 +54,19 @@ def take_away(folder: Path, name: str, until: float) -> None:
     (folder / f"{name}.json").write_text(json.dumps(sorted(notes)))
 
 
+def moment_after(start: Barrier, seconds: float) -> float:
+    """Return when to end: so long after all have come up, which takes a busy machine seconds."""
+    start.wait(60.0)
+    return time.time() + seconds
+
+
 def test_what_is_acknowledged_is_read_by_whoever_deletes_or_is_there_at_the_end(
     tmp_path: Path, seed: int, effort: Effort
 ) -> None:
-    until = time.time() + effort(3.0, 60.0)
-    process = multiprocessing.get_context("spawn").Process
-    working = [process(target=write, args=(tmp_path, f"w{n}", seed + n, until)) for n in range(2)]
-    working += [process(target=take_away, args=(tmp_path, f"d{n}", until)) for n in range(2)]
+    spawn, seconds = multiprocessing.get_context("spawn"), effort(3.0, 60.0)
+    start = spawn.Barrier(4)
+    working = [spawn.Process(target=write, args=(tmp_path, f"w{n}", start, seconds, seed + n)) for n in range(2)]
+    working += [spawn.Process(target=take_away, args=(tmp_path, f"d{n}", start, seconds)) for n in range(2)]
     for one in working:
         one.start()
     for one in working:
