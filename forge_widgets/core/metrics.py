@@ -111,7 +111,7 @@ def grok_progress(step: float, total_steps: float) -> float:
 def grok_progresses(steps: Sequence[float], total_steps: float) -> array[float]:
     """Return the grokProgress of each of one or more steps of one total."""
     # 3 µs for 25 instead of 9: nearly always all lie where nothing has to be looked at one by one.
-    if min(steps) >= 0.0 and max(steps) <= total_steps < math.inf and total_steps > 0.0 and math.isfinite(sum(steps)):
+    if 0.0 <= min(steps) <= max(steps) <= total_steps and 0.0 < 100 * (sum(steps) + total_steps) < math.inf:
         return array("d", [math.floor(100 * step / total_steps) for step in steps])
     return array("d", [grok_progress(step, total_steps) for step in steps])
 

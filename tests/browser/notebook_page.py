@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 from playwright.sync_api import ConsoleMessage, Error, Locator, Page, expect
+from playwright.sync_api import TimeoutError as PageTimeout
 
 from tests.browser.jupyter import JupyterServer
 
@@ -98,7 +100,9 @@ class NotebookPage:
         self.page.get_by_role("dialog").get_by_role("button", name="No Kernel", exact=True).click()
 
     def save(self) -> None:
-        """Save the notebook and wait for it."""
+        """Save the notebook and wait for it, not while it is being saved for a new output: the lab would ask which save to keep."""
+        with suppress(PageTimeout):
+            self.page.wait_for_function(f"() => !{_PANEL}.context.model.dirty", timeout=3_000)
         self.page.evaluate(f"() => {_PANEL}.context.save()")
 
     def step(self) -> int:

@@ -118,6 +118,7 @@ def test_a_column_of_losses_has_the_perplexity_of_each(losses: list[float]) -> N
 @example([1.0, math.nan, 2.0], 1000.0)
 @example([1.0, 2.0], math.nan)
 @example([3.0, 57.0], 100.0)
+@example([1e308], 1.5e308)
 @given(st.lists(NUMBERS, min_size=1, max_size=5), NUMBERS)
 def test_a_column_of_steps_has_the_progress_of_each(steps: list[float], total_steps: float) -> None:
     expected = [metrics.grok_progress(step, total_steps) for step in steps]
