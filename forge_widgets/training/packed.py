@@ -10,7 +10,7 @@ import struct
 import threading
 from array import array
 from collections.abc import Callable, Sequence
-from itertools import islice, repeat
+from itertools import count, islice, repeat
 from numbers import Real
 from operator import add, itemgetter
 from typing import Any, NamedTuple
@@ -62,7 +62,9 @@ class Shapes:
         # By the others' names: shapes of steps whose model counts from 0, and from 1.
         self.from_zero: dict[tuple[str, ...], Shape] = {}
         self._from_one: dict[tuple[str, ...], Shape] = {}
-        self._shapes: list[Shape] = []
+        # By number, each drawn once: a signal's handler may add a shape while its thread adds another.
+        self._shapes: dict[int, Shape] = {}
+        self._numbers = count()
         # One that its holder may take again: a signal's handler may record a step, too.
         self._lock = threading.RLock()
         self.of(())
@@ -84,9 +86,10 @@ class Shapes:
             self.known[kinds] = shape
 
     def _add(self, others: tuple[str, ...], *, to_model: int) -> Shape:
+        number = next(self._numbers)
         pack_others = struct.Struct(f"{len(others)}d").pack
-        self._shapes.append(Shape(float(len(self._shapes)), (*COMMON, *others), pack_others, to_model))
-        return self._shapes[-1]
+        shape = self._shapes[number] = Shape(float(number), (*COMMON, *others), pack_others, to_model)
+        return shape
 
     def at(self, row: bytes) -> Shape:
         """Return the shape of a packed step, or of its first bytes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import threading
 import tracemalloc
 from pathlib import Path
@@ -206,6 +207,26 @@ def test_a_signals_handler_may_record_while_its_thread_holds_the_ring() -> None:
         ring.add_row(b"2")
         ring.add(RawEvent(0.0, "training_error", {}))
     assert [type(item) for item in ring.drain(9)] == [bytes, bytes, RawEvent]
+
+
+@pytest.mark.parametrize("calls", range(30))
+def test_a_signals_handler_may_add_a_shape_while_its_thread_adds_another(calls: int) -> None:
+    """The handler runs after so many calls and returns of its thread."""
+    shapes, left = Shapes(), iter(range(calls))
+
+    def handler(*_: object) -> None:
+        if next(left, None) is None:
+            sys.setprofile(None)
+            shapes.of(("own",))
+
+    sys.setprofile(handler)
+    shapes.of(("others",))
+    sys.setprofile(None)
+    for name in ("own", "others"):
+        for shape in (shapes.of((name,)), shapes.from_zero[name,]):
+            assert shape is not None
+            assert shape.names[-1] == name
+            assert shapes.at(pack_common(shape.number, *[0.0] * 9)) is shape
 
 
 def test_a_full_ring_of_common_steps_takes_less_than_5_mb() -> None:
