@@ -113,7 +113,7 @@ class Run:
             return
         try:
             self._next_step = operator.index(number) + 1
-        except TypeError:  # no whole number to count on from
+        except Exception:  # noqa: BLE001  # no whole number to count on from, or a user's object, which may raise anything
             self._next_step += 1
 
     # fmt: off

@@ -164,6 +164,22 @@ def test_no_emit_raises_whatever_it_is_given(folder: Path, recorded: Recorded) -
     hooks.close()
 
 
+class HostileIndex(Hostile):
+    """A step that can't be counted on from."""
+
+    def __index__(self) -> int:
+        raise RuntimeError("boom")
+
+
+def test_no_log_raises_whatever_step_it_is_given(folder: Path, recorded: Recorded) -> None:
+    run = Run("s", store=folder)
+    loose: Any = run
+    loose.log(step=HostileIndex(), loss=0.5)
+    run.log(loss=0.25)
+    run.close()
+    assert [(row.get("currentStep"), row["loss"]) for row in recorded.rows("s")] == [(None, 0.5), (2, 0.25)]
+
+
 class GoneDevice(Tensor):
     """A tensor whose number can't be had any more, with an error that nobody thought of."""
 
