@@ -27,7 +27,10 @@ class Track(Generic[Item]):
         self._enough = False
 
     def log(self, **metrics: Any) -> None:
-        """Add metrics to the step at hand: numbers, array scalars or tensors of one element. Never raises, never waits."""
+        """Add metrics to the step at hand: numbers, array scalars or tensors of one element. Never raises, never waits.
+
+        A ``step`` of your own takes the place of the number of items, a ``model`` that of 1.
+        """
         self._metrics.update(metrics)
 
     def complete(self) -> None:
@@ -74,7 +77,7 @@ class Track(Generic[Item]):
     def _finish_step(self, run: Run) -> None:
         self._done += 1
         metrics, self._metrics = self._metrics, {}
-        run.log(step=self._done, **metrics)
+        run.log(**{"step": self._done, **metrics})
 
 
 def track(iterable: Iterable[Item], name: str, *, total: int | None = None, store: StoreLike = None) -> Track[Item]:

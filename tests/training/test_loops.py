@@ -98,6 +98,13 @@ def test_a_tracked_loop_records_a_step_an_item_with_what_was_logged(folder: Path
     assert len(recorded.rows("s", attempt=2)) == 3
 
 
+def test_a_tracked_loop_may_say_its_steps_and_models_itself(folder: Path, recorded: Recorded) -> None:
+    steps = track(range(2), "s", store=folder)
+    for number in steps:
+        steps.log(step=10 * number, model=2)
+    assert [(row["currentStep"], row["currentModel"]) for row in recorded.rows("s")] == [(0, 2), (10, 2)]
+
+
 def test_a_loop_that_is_left_early_is_completed_only_if_it_says_so(folder: Path, recorded: Recorded) -> None:
     for item in (steps := track(range(100), "s", store=folder)):
         if item == 4:
