@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeAlias
 
 from forge_widgets.core.events import EventType, Producer, Status
@@ -146,6 +147,21 @@ class Buffer:
             self._take_overflow()
         take = self.items.popleft
         return [take() for _ in range(min(limit, len(self.items)))]
+
+    def clear(self) -> int:
+        """Empty the ring of which nothing is recorded any more; return how many events and steps it held. Any thread may call this.
+
+        Who waits at a barrier is let go.
+        """
+        self._take_overflow()
+        count = 0
+        with suppress(IndexError):  # somebody else came first
+            for _ in range(len(self.items)):
+                item = self.items.popleft()
+                if isinstance(item, Barrier):
+                    item.reached.set()
+                count += not isinstance(item, (Barrier, Successor))
+        return count
 
     def give_back(self, items: list[Item]) -> None:
         """Put back what was drained last."""

@@ -119,7 +119,8 @@ class Publisher:
         barrier = threading.Event()
         self._buffer.add(Barrier(barrier))
         self._rouse()
-        return barrier.wait(timeout_s)
+        # An end lets go of whoever waits, too.
+        return barrier.wait(timeout_s) and not self._given_up
 
     def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
         """Save what is left, say goodbye in the heartbeat and end the thread; give up after ``timeout_s``."""
@@ -348,21 +349,19 @@ class Publisher:
         if left:
             # Counted and said: what comes from now on is late.
             self._pending = []
-            self._clear_buffer()
+            for barrier in self._barriers:
+                barrier.set()
+            self._buffer.clear()
         self._ended = self._buffer.idle = True
         atexit.unregister(self.close)
         self._refuse_late()
 
     def _refuse_late(self) -> None:
         """Count what came too late to be recorded, and let go of it."""
-        late = self._clear_buffer()
+        late = self._buffer.clear()
         if late:
             self._given_up += late
             self._refusals.add_late(late)
-
-    def _clear_buffer(self) -> int:
-        """Empty the buffer and return how many events and steps it held."""
-        return sum(not isinstance(item, (Barrier, Successor)) for item in self._buffer.drain(len(self._buffer)))
 
     def _sleep(self, seconds: float) -> None:
         """Wait out an interval; a flush or a close cuts it short."""
