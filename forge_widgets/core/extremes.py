@@ -98,8 +98,15 @@ def put_lines(bits: Bits, block: StepBlock, names: Sequence[str], codings: Seque
 
 
 def _extremes(values: Sequence[float]) -> tuple[int, int]:
-    """Return the places of the least and the greatest value: the first of each."""
-    return values.index(min(values)), values.index(max(values))
+    """Return the places of the least and the greatest value: the newest row's where it has one of them, else the first.
+
+    The newest is told as such, and so its place has to come last: else a curve would run back.
+    """
+    newest = len(values) - 1
+    least, greatest = (
+        newest if values[newest] == value else values.index(value) for value in (min(values), max(values))
+    )
+    return least, greatest
 
 
 def _put_extremes(

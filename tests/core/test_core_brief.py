@@ -224,6 +224,21 @@ def test_rows_that_come_fast_are_outlined_where_the_viewer_takes_that() -> None:
 
 
 @pytest.mark.parametrize(
+    "values", [(2.0, 3.0, 2.0), (3.0, 2.0, 3.0), (2.0, 3.0, 1.0, 2.0), (2.0, 2.0, 3.0), (3.0, 2.0, 2.0)]
+)
+def test_an_outline_never_runs_back_where_the_newest_row_has_an_extreme_once_more(values: tuple[float, ...]) -> None:
+    block = block_of(
+        [(START + 0.001 * step, {"currentStep": float(step), "acc": value}) for step, value in enumerate(values)]
+    )
+    brief = encoded(frame_of(BEGUN, block, after=1))
+    assert brief.outlined
+    points = read(brief).extremes["acc"]
+    assert points == sorted(points)
+    assert sorted(value for _, value in points) == [min(values), max(values)]
+    assert all(values[int(step)] == value for step, value in points)
+
+
+@pytest.mark.parametrize(
     "block",
     [
         fast(0, 2),
