@@ -136,6 +136,26 @@ describe('A frame in brief', () => {
   });
 });
 
+describe('What no server tells', () => {
+  const shape = (...coding: readonly number[]): Json => ({ type: 'shape', id: 1, epoch: 'e1', attempt: 1, producer: 'p', names: [], codings: [coding] });
+
+  it('is more rows than are sent at once: as expected they take no byte, and would fill the memory', () => {
+    // Many rows of a named shape, offset and sequence, a timestamp, and how many they are, 7 bits in each byte.
+    const read = (count: number): DeltaFrame | null => {
+      const reader = new BriefReader();
+      reader.shapes.set(1, shapeOf(shape(2, 0, 0)));
+      return reader.read(Uint8Array.of(0b1000_1010, 1, 2, 1, ...new Uint8Array(8), 0x80 | (count & 127), count >> 7).buffer);
+    };
+    expect(read(8_192)?.to).toBe(8_193);
+    expect(read(8_193)).toBeNull();
+  });
+
+  it('is a number of more bits than a double has: it would take as long as memory', () => {
+    expect(parseMessage(shape(2, 63, 1))).not.toBeNull();
+    for (const coding of [[2, 64, 1], [2, 1e9, 1], [2, 0], []]) expect(parseMessage(shape(...coding))).toBeNull();
+  });
+});
+
 describe('A frame that goes on from the one before', () => {
   it.each(LONG)('is refused where that did not come, or came twice: %s', (_, case_) => {
     const [first, second, third] = toldBy(case_);

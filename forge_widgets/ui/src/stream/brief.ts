@@ -10,8 +10,8 @@ const PERPLEXITY = 0;
 const WHOLE = 1;
 const ONWARD = 3;
 
-/** More rows are in no frame of a server; where they are as expected they take no byte, so that nothing else bounds them. */
-const MAX_ROWS = 65_536;
+/** Four times what a server puts into a frame; where rows are as expected they take no byte, so that nothing else bounds them. */
+const MAX_ROWS = 8_192;
 /** Bits of an extreme's distance from the newest row that are rounded off. */
 const CUT_BITS = 36n;
 

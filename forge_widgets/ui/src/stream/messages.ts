@@ -279,7 +279,10 @@ function recordsOf({ from, to }: { from: number; to: number }, records: readonly
 
 function coding(value: unknown): Coding {
   const [expected, shift, width] = list(value);
-  return [finite(expected), finite(shift), finite(width)];
+  const zeros = finite(shift);
+  // Shifted by a billion bits, each number would take 128 MB.
+  if (zeros > 63) throw new Malformed();
+  return [finite(expected), zeros, finite(width)];
 }
 
 function metrics(value: unknown): ReadonlyMap<string, Metric> {
