@@ -107,7 +107,7 @@ class Buffer:
 
     def add_row(self, row: Row) -> None:
         """Append a row, or keep it as the newest of a full ring."""
-        if self._overflow is None and len(self.items) < self._capacity:
+        if len(self.items) < self.room:
             self.items.append(row)
         else:
             self._keep_newest(row)
@@ -174,8 +174,12 @@ class Buffer:
 
     def _keep_newest(self, row: Row) -> None:
         with self._lock:
-            self._dropped += self._overflow is not None
-            self._overflow = row
+            # Asked for once more with the lock: else the row could come before one that is just being taken.
+            if self._overflow is None and len(self.items) < self._capacity:
+                self.items.append(row)
+            else:
+                self._dropped += self._overflow is not None
+                self._overflow = row
             self._open()
 
     def _take_overflow(self) -> None:

@@ -6,6 +6,7 @@ import math
 import sys
 import threading
 import tracemalloc
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +254,54 @@ def test_a_ring_has_no_room_while_its_newest_row_waits_beside_it_and_none_once_i
     assert ring.room == 0
     ring.add_row(b"5")
     assert ring.drain(5) == [b"5"]
+
+
+class Guard:
+    """A ring's lock that says that somebody asks for it."""
+
+    def __init__(self, asked: threading.Event) -> None:
+        self._lock, self._asked = threading.RLock(), asked
+
+    def __enter__(self) -> None:
+        self._asked.set()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+class Meeting(deque[Any]):
+    """Items of a ring to which a thread adds a row just while the newest of a full ring is put behind them."""
+
+    def __init__(self, ring: Any) -> None:
+        super().__init__(ring.items)
+        self._ring = ring
+        self.thread = threading.Thread(target=self._add)
+        # The thread is through, or waits for its turn.
+        self._seen = ring._lock._asked
+
+    def _add(self) -> None:
+        self._ring.add_row(b"next")
+        self._seen.set()
+
+    def append(self, item: Any) -> None:
+        if isinstance(item, Dropped):
+            self._seen.clear()
+            self.thread.start()
+            assert self._seen.wait(20)
+        super().append(item)
+
+
+def test_a_row_that_comes_while_the_newest_of_a_full_ring_is_taken_stays_behind_it() -> None:
+    ring: Any = Buffer(capacity=1)
+    for row in (b"first", b"dropped", b"newest"):
+        ring.add_row(row)
+    assert ring.drain(1) == [b"first"]
+    ring._lock = Guard(threading.Event())
+    ring.items = Meeting(ring)
+    taken = ring.drain(5)
+    ring.items.thread.join()
+    assert [*taken, *ring.drain(5)] == [Dropped(1), b"newest", b"next"]
 
 
 def test_whoever_appends_to_a_ring_that_rests_wakes_its_publisher() -> None:
