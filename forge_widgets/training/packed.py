@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from itertools import count, islice, repeat
 from numbers import Real
 from operator import add, itemgetter
+from types import FunctionType
 from typing import Any, NamedTuple
 
 from forge_widgets.core.steps import Column
@@ -79,7 +80,7 @@ class Shapes:
 
     def learn(self, shape: Shape, values: tuple[Any, ...]) -> None:
         """Note that a step of this shape whose values are of the same types as these can be packed as it is, if it can."""
-        if len(self.known) < 4 * MAX_NAMINGS and all(isinstance(value, Real) for value in values):
+        if len(self.known) < 4 * MAX_NAMINGS and all(map(_is_plain, values)):
             self.plain.update(map(type, values))
             common = len(COMMON)
             kinds = (*map(type, values[:common]), shape.names[common:])
@@ -94,6 +95,11 @@ class Shapes:
     def at(self, row: bytes) -> Shape:
         """Return the shape of a packed step, or of its first bytes."""
         return self._shapes[int(struct.unpack_from("d", row)[0])]
+
+
+def _is_plain(value: object) -> bool:
+    """Say whether struct reads such a value as float() does: not one that is read in Python, since a Ctrl-C meanwhile is lost."""
+    return isinstance(value, Real) and not isinstance(getattr(type(value), "__float__", None), FunctionType)
 
 
 shape_bytes: Callable[[bytes], bytes] = itemgetter(slice(_DOUBLE))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,31 @@ def test_no_log_raises_whatever_step_it_is_given(folder: Path, recorded: Recorde
     run.log(loss=0.25)
     run.close()
     assert [(row.get("currentStep"), row["loss"]) for row in recorded.rows("s")] == [(None, 0.5), (2, 0.25)]
+
+
+class Slow(Fraction):
+    """A number that is read in Python, where Ctrl-C may come in between."""
+
+    interrupted = False
+
+    def __float__(self) -> float:
+        if self.interrupted:
+            self.interrupted = False
+            raise KeyboardInterrupt
+        return super().__float__()
+
+
+@pytest.mark.parametrize("name", ["loss", "mine"])
+def test_an_interrupt_while_a_number_is_read_gets_through(folder: Path, recorded: Recorded, name: str) -> None:
+    hooks: Any = create_progress_hooks("s", store=folder)
+    number = Slow(1, 2)
+    for step in range(2):
+        hooks.emit_step_update(step, **{name: number})
+    number.interrupted = True
+    with pytest.raises(KeyboardInterrupt):
+        hooks.emit_step_update(2, **{name: number})
+    hooks.close()
+    assert [row[name] for row in recorded.rows("s")] == [0.5, 0.5]
 
 
 class GoneDevice(Tensor):
