@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from forge_widgets.core.document import progress_document
-from forge_widgets.core.events import Event, Record
+from forge_widgets.core.events import Batch, Event, Record
+from forge_widgets.errors import StoreUnavailable
 from forge_widgets.stores import open_store
-from forge_widgets.stores.base import Store
+from forge_widgets.stores.base import Receipt, Store
+from forge_widgets.stores.memory import MemoryStore
 
 
 class Recorded:
@@ -51,3 +54,30 @@ def recorded(folder: Path) -> Iterator[Recorded]:
     store = open_store(folder)
     yield Recorded(store)
     store.close()
+
+
+def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"no {what} within {timeout_s} s"
+        time.sleep(0.005)
+
+
+class FailingStore(MemoryStore):
+    """A real store whose disk is full while ``full`` is set."""
+
+    full = False
+    # Appends that it did not take.
+    refused = 0
+    fault: Exception = StoreUnavailable("memory://failing", "the disk is full")
+
+    def append(self, session_id: str, batch: Batch) -> Receipt:
+        if self.full:
+            self.refused += 1
+            raise self.fault
+        return super().append(session_id, batch)
+
+
+@pytest.fixture
+def failing() -> FailingStore:
+    return FailingStore("failing")
