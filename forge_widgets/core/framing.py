@@ -14,10 +14,14 @@ CONTINUED, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 _FINAL, _MASKED, _CONTROL = 0x80, 0x80, 0x8
 _RESERVED, _OPCODE, _LENGTH = 0x70, 0x0F, 0x7F
 _TWO_BYTES, _EIGHT_BYTES = 126, 127
+_KEY_BYTES = 4
 _MOST_REASON_BYTES = 123
 
 MALFORMED, NO_TEXT, TOO_LONG = 1002, 1007, 1009
 """Close codes of what can't be taken."""
+
+_SAYABLE = frozenset({*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)})
+"""Codes that may stand in a farewell; the others are reserved, or mean that there was none (RFC 6455, 7.4)."""
 
 
 class Violation(Exception):
@@ -50,6 +54,24 @@ def farewell(code: int, reason: str = "") -> bytes:
     """Return the frame that closes with a code; of a long reason as much as fits."""
     said = reason.encode()[:_MOST_REASON_BYTES].decode(errors="ignore").encode()
     return framed(code.to_bytes(2, "big") + said, CLOSE)
+
+
+def farewell_in_return(said: bytes) -> bytes:
+    """Return the frame that answers a farewell, with its code. Raises Violation for what may not be said in one."""
+    if not said:
+        return framed(b"", CLOSE)
+    if len(said) == 1 or int.from_bytes(said[:2], "big") not in _SAYABLE:
+        raise Violation(MALFORMED, "a farewell that is none")
+    text_of(said[2:])
+    return framed(said[:2], CLOSE)
+
+
+def text_of(data: bytes) -> str:
+    """Return what a text says. Raises Violation."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise Violation(NO_TEXT, "no UTF-8") from error
 
 
 class Incoming:
@@ -94,30 +116,30 @@ class Incoming:
         pending = self._pending
         if pending is None or len(pending) < 2:
             return None
-        final, opcode, masked = bool(pending[0] & _FINAL), pending[0] & _OPCODE, bool(pending[1] & _MASKED)
-        self._check_head(pending[0], opcode, pending[1] & _LENGTH)
+        final, opcode = bool(pending[0] & _FINAL), pending[0] & _OPCODE
+        self._check_head(pending[0], opcode, pending[1])
         size, start = _size_of(pending)
         if size is None:
             return None
-        if size + len(self._message or b"") > self._max_bytes:
+        if not opcode & _CONTROL and size + len(self._message or b"") > self._max_bytes:
             raise Violation(TOO_LONG, "message too big")
-        key_at, start = start, start + 4 * masked
+        key_at, start = start, start + _KEY_BYTES
         if len(pending) < start + size:
             return None
-        data = bytes(pending[start : start + size])
-        if masked:
-            data = _unmasked(data, bytes(pending[key_at:start]))
+        data = _unmasked(bytes(pending[start : start + size]), bytes(pending[key_at:start]))
         if len(pending) == start + size:
             self._pending = None
         else:
             del pending[: start + size]
         return final, opcode, data
 
-    def _check_head(self, first: int, opcode: int, length: int) -> None:
+    def _check_head(self, first: int, opcode: int, second: int) -> None:
         if first & _RESERVED:
             raise Violation(MALFORMED, "an extension that was not agreed on")
+        if not second & _MASKED:
+            raise Violation(MALFORMED, "a frame without a mask")
         if opcode & _CONTROL:
-            if opcode not in (CLOSE, PING, PONG) or length >= _TWO_BYTES or not first & _FINAL:
+            if opcode not in (CLOSE, PING, PONG) or second & _LENGTH >= _TWO_BYTES or not first & _FINAL:
                 raise Violation(MALFORMED, "a control frame that is none")
         elif opcode not in (CONTINUED, TEXT, BINARY) or (opcode == CONTINUED) != (self._message is not None):
             raise Violation(MALFORMED, "a frame out of its turn")

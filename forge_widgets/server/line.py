@@ -17,14 +17,15 @@ from tornado.iostream import IOStream
 from forge_widgets.core.framing import (
     BINARY,
     CLOSE,
-    NO_TEXT,
     PING,
     PONG,
     Heard,
     Incoming,
     Violation,
     farewell,
+    farewell_in_return,
     framed,
+    text_of,
 )
 from forge_widgets.server.ends import End, end_of
 from forge_widgets.server.failures import FAILED, SILENT
@@ -200,7 +201,7 @@ class Line:
         elif opcode == CLOSE:
             self._answer_farewell(data)
         elif not self.gone:
-            self._hand_over(data if opcode == BINARY else _text_of(data))
+            self._hand_over(data if opcode == BINARY else text_of(data))
 
     def _answer(self, pong: bytes) -> None:
         """Answer a ping; of many that come while nothing is taken only the newest, so that no queue of answers grows."""
@@ -228,7 +229,7 @@ class Line:
 
     def _answer_farewell(self, data: bytes) -> None:
         """Say farewell in return, with the code that was said, and end the connection."""
-        self.put(framed(data[:2], CLOSE))
+        self.put(farewell_in_return(data))
         self._drop()
 
     def _give_up(self, violation: Violation) -> None:
@@ -239,10 +240,3 @@ class Line:
         self._set_gone()
         if self._end is not None:
             self._end.close()
-
-
-def _text_of(data: bytes) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise Violation(NO_TEXT, "no UTF-8") from error

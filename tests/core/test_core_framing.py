@@ -17,6 +17,7 @@ from forge_widgets.core.framing import (
     Incoming,
     Violation,
     farewell,
+    farewell_in_return,
     framed,
 )
 
@@ -71,10 +72,37 @@ def test_messages_are_taken_however_the_network_cuts_them(size: int, piece: int)
     assert incoming.take() is None
 
 
-def test_a_frame_without_a_mask_is_taken_too() -> None:
-    incoming = Incoming(MAX)
-    incoming.feed(framed(b"plain"))
-    assert taken(incoming) == [(TEXT, b"plain")]
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        (b"", b""),
+        ((1001).to_bytes(2, "big") + "ü".encode(), (1001).to_bytes(2, "big")),
+        ((4999).to_bytes(2, "big"), (4999).to_bytes(2, "big")),
+    ],
+)
+def test_a_farewell_is_answered_with_its_code(said: bytes, answer: bytes) -> None:
+    frame = parsed(farewell_in_return(said))
+    assert (frame.opcode, frame.data) == (CLOSE, answer)
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (b"\x03", 1002),
+        *(((number).to_bytes(2, "big"), 1002) for number in (0, 999, 1004, 1005, 1006, 1015, 2999, 5000)),
+        (b"\x03\xe8\xff", 1007),
+    ],
+)
+def test_what_may_not_be_said_in_a_farewell_is_not_said_in_return(said: bytes, code: int) -> None:
+    with pytest.raises(Violation) as violation:
+        farewell_in_return(said)
+    assert violation.value.code == code
+
+
+def test_control_frames_take_no_room_from_the_message_that_they_come_between() -> None:
+    incoming = Incoming(100)
+    incoming.feed(masked(TEXT, b"a" * 99, final=False) + masked(PING, b"0123456789") + masked(CONTINUED, b"b"))
+    assert taken(incoming) == [(PING, b"0123456789"), (TEXT, b"a" * 99 + b"b")]
 
 
 def test_a_message_in_parts_is_put_together_and_control_frames_come_between_them() -> None:
@@ -88,6 +116,7 @@ def test_a_message_in_parts_is_put_together_and_control_frames_come_between_them
 @pytest.mark.parametrize(
     ("sent", "code"),
     [
+        (framed(b"plain"), 1002),  # no mask
         (b"\xc1\x80", 1002),  # an extension that was not agreed on
         (b"\x83\x80", 1002),  # an opcode that there is not
         (b"\x8b\x80", 1002),
@@ -98,7 +127,7 @@ def test_a_message_in_parts_is_put_together_and_control_frames_come_between_them
         (b"\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff", 1009),  # nine million terabytes, said before any of them came
         (masked(TEXT, b"a" * 60_000, final=False) + masked(CONTINUED, b"a" * 60_000), 1009),
     ],
-    ids=[f"case-{number}" for number in range(9)],  # masks are drawn anew in each process
+    ids=[f"case-{number}" for number in range(10)],  # masks are drawn anew in each process
 )
 def test_what_breaks_the_rules_is_refused_with_its_code(sent: bytes, code: int) -> None:
     incoming = Incoming(MAX)

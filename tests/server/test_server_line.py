@@ -108,6 +108,7 @@ def test_a_message_in_parts_with_a_ping_between_them_is_answered_as_one(served: 
         pytest.param(b"\xf1\x80", 1002, id="an extension"),
         pytest.param(masked(Opcode.TEXT, b"\xff\xfe"), 1007, id="no UTF-8"),
         pytest.param(b"\x81\xff\x7f" + b"\xff" * 7, 1009, id="too long"),
+        pytest.param(masked(Opcode.CLOSE, b"\x03"), 1002, id="a farewell with half a code"),
     ],
 )
 def test_what_breaks_the_rules_is_closed_with_its_code_alone(served: Mount, sent: bytes, code: int) -> None:
