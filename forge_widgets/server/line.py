@@ -42,6 +42,7 @@ class Line:
 
     __slots__ = (
         "_answered",
+        "_deaf",
         "_end",
         "_farewell",
         "_incoming",
@@ -63,8 +64,8 @@ class Line:
         self._task: asyncio.Task[None] | None = None
         # Set once the farewell was said: what ends the connection where it is not answered.
         self._farewell: asyncio.TimerHandle | None = None
-        # True once nothing can be sent any more, for whatever reason.
-        self.gone = False
+        # True once nothing can be sent any more, for whatever reason; and once nothing that comes is of interest either.
+        self.gone = self._deaf = False
         # Whether the newest ping was answered, None while none is out; and when to look at that, or to ping, next.
         self._answered: bool | None = None
         self._look_at = time.monotonic() + limits.ping_s
@@ -123,7 +124,7 @@ class Line:
             return
         self._end.send(farewell(1000 if code is None else code, reason or ""))
         self._set_gone()
-        self._farewell = asyncio.get_running_loop().call_later(FAREWELL_S, self._end.close)
+        self._end_later(self._end)
         self._end.pause(reading=True)
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -157,6 +158,9 @@ class Line:
 
     def drained(self) -> None:
         """Note that all that was sent has been taken."""
+        if self._deaf and self._end is not None:
+            self._end.close()
+            return
         pong, self._pong = self._pong, None
         if pong is not None:
             self.put(pong)
@@ -186,7 +190,8 @@ class Line:
 
     def _work_off(self) -> None:
         try:
-            while self._task is None and self._end is not None and (heard := self._incoming.take()) is not None:
+            # Once it is gone all but the farewell is thrown away, whatever is still being handled.
+            while (self._task is None or self.gone) and not self._deaf and (heard := self._incoming.take()) is not None:
                 self._take(heard)
         except Violation as violation:
             self._give_up(violation)
@@ -218,7 +223,7 @@ class Line:
 
     def _handled(self, _: asyncio.Task[None]) -> None:
         self._task = None
-        if self._end is not None:
+        if self._end is not None and not self._deaf:
             self._end.pause(reading=True)
             self._work_off()
 
@@ -237,6 +242,17 @@ class Line:
         self._drop()
 
     def _drop(self) -> None:
+        """Hear no more, and end the connection once the network has taken what was said last, or doesn't take it in time."""
         self._set_gone()
-        if self._end is not None:
+        self._deaf = True
+        if self._end is None:
+            return
+        if self._end.writing:
+            self._end.pause(reading=False)
+            self._end_later(self._end)
+        else:
             self._end.close()
+
+    def _end_later(self, end: End) -> None:
+        if self._farewell is None:
+            self._farewell = asyncio.get_running_loop().call_later(FAREWELL_S, end.close)

@@ -6,6 +6,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ from forge_widgets.server.connection import Connection
 from forge_widgets.server.ends import SocketEnd, StreamEnd
 from forge_widgets.server.failures import SILENT
 from forge_widgets.server.limits import Limits
+from forge_widgets.server.line import FAREWELL_S
 from tests.server.mounts import TOKEN, Mount, Socket, event, rows, standalone, until
 
 HANDSHAKE = (
@@ -179,6 +181,72 @@ def test_who_asks_on_without_taking_answers_is_not_heard_until_it_does(served: M
         assert len(end._unsent or b"") < 300_000
         client.settimeout(10)
         assert b"status_response" in heard(client)[1]
+
+
+def test_a_farewell_is_answered_though_much_else_is_still_to_be_sent(served: Mount) -> None:
+    served.append("a", rows(0, 1))
+    with bare(served, "/ws/a?protocol=1", SO_RCVBUF=4_096) as client:
+        while b'"frame"' not in heard(client)[1][:20]:
+            pass
+        connection = the_connection(served)
+        served.append("a", event("annotation", message="x" * 9_000_000))
+        until(lambda: connection.writing)
+        client.sendall(masked(Opcode.CLOSE, b"\x03\xe8") + masked(Opcode.TEXT, b"nobody hears this"))
+        while (said := heard(client))[0] != Opcode.CLOSE:
+            pass
+        assert said[1] == b"\x03\xe8"
+        assert client.recv(10) == b""
+    until(lambda: not served.context.hub.connections)
+
+
+def test_who_says_farewell_and_takes_nothing_any_more_is_not_kept(
+    served: Mount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forge_widgets.server.line.FAREWELL_S", 0.1)
+    served.append("a", rows(0, 1))
+    with bare(served, "/ws/a?protocol=1", SO_RCVBUF=4_096) as client:
+        while b'"frame"' not in heard(client)[1][:20]:
+            pass
+        connection = the_connection(served)
+        served.append("a", event("annotation", message="x" * 9_000_000))
+        until(lambda: connection.writing)
+        client.sendall(masked(Opcode.CLOSE, b"\x03\xe8"))
+        until(lambda: not served.context.hub.connections)
+
+
+@contextmanager
+def busy(mount: Mount) -> Iterator[None]:
+    """Let what is said to a server be handled for as long as the block lasts."""
+    go_on = threading.Event()
+
+    async def wait(_: str | bytes) -> None:
+        await mount.context.pool.run(lambda: go_on.wait(10))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Connection, "on_message", lambda _, message: wait(message))
+        try:
+            yield
+        finally:
+            go_on.set()
+
+
+def test_who_is_sent_away_while_it_is_being_answered_can_answer_that_and_is_not_heard_otherwise(served: Mount) -> None:
+    with bare(served, "/ws") as client:
+        connection = the_connection(served)
+        with busy(served):
+            client.sendall(masked(Opcode.TEXT, b"{}"))
+            until(lambda: connection._task is not None)
+
+            async def send_away() -> None:
+                connection.close(1012)
+
+            served.on_loop(send_away)
+            assert heard(client) == (Opcode.CLOSE, (1012).to_bytes(2, "big"))
+            for _ in range(100):
+                client.sendall(masked(Opcode.TEXT, b"x" * 60_000))
+            assert len(connection._incoming._pending or b"") < 1_000_000
+            client.sendall(masked(Opcode.CLOSE, (1012).to_bytes(2, "big")))
+            until(lambda: not served.context.hub.connections, timeout=FAREWELL_S / 2)
 
 
 def test_who_goes_without_a_word_is_noticed(served: Mount) -> None:
