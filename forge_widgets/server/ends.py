@@ -1,6 +1,6 @@
 """Our end of a connection whose handshake is done: bytes in and out, and whether the network takes them.
 
-A SocketEnd holds the bare socket, taken out of tornado's stream; a StreamEnd keeps the stream where that encrypts. Both
+A SocketEnd holds the bare socket, taken out of tornado's stream; a StreamEnd keeps the stream where that does more. Both
 tell their owner (server/line.py) of what came, and once that nothing comes any more.
 """
 
@@ -143,7 +143,7 @@ class SocketEnd:
 
 
 class StreamEnd:
-    """A stream that encrypts, with a task that reads it."""
+    """A stream that encrypts, or has still to send something, with a task that reads it."""
 
     __slots__ = ("_going_on", "_owner", "_stream", "_task")
 
@@ -200,9 +200,10 @@ class StreamEnd:
 def end_of(stream: IOStream, owner: Owner) -> End:
     """Take over a stream whose handshake is done. Raises StreamClosedError.
 
-    A bare socket is worth taking out of its stream: 9 KiB of buffers, queues and coroutines less a viewer.
+    A bare socket is worth taking out of its stream: 9 KiB of buffers, queues and coroutines less a viewer. A stream that has
+    still to send something, the handshake after a long answer that nobody took, goes on to do so.
     """
-    if type(stream) is not IOStream:
+    if type(stream) is not IOStream or stream.writing():
         return StreamEnd(stream, owner)
     # What came before the socket is ours: the stream has it, all of it, at once, or there is nothing.
     early = stream.read_bytes(_MOST_EARLY_BYTES, partial=True)

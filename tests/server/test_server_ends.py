@@ -162,3 +162,26 @@ def test_a_stream_that_is_not_bare_stays_and_does_the_same() -> None:
         assert owner.losses == 1
 
     asyncio.run(scene())
+
+
+def test_what_a_stream_has_still_to_send_comes_before_all_else() -> None:
+    async def scene() -> None:
+        theirs, ours = connected()
+        owner = Owner()
+        stream = IOStream(ours)
+        before = bytes(range(256)) * 60_000
+        stream.write(before)
+        assert stream.writing()
+        end = end_of(stream, owner)
+        end.send(b"after")
+        with theirs:
+            theirs.setblocking(False)
+            got = b""
+            while len(got) < len(before) + 5:
+                received = await asyncio.get_running_loop().sock_recv(theirs, 1_000_000)
+                assert received, "the connection has ended"
+                got += received
+            assert got == before + b"after"
+        await until(lambda: owner.losses)
+
+    asyncio.run(scene())
