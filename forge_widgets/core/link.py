@@ -1,7 +1,7 @@
 """How much may be on its way to a viewer, and how much it takes at once: judged by what it has acknowledged, and when.
 
 Sans-I/O: bytes and moments come in, the marks to be acknowledged go out. Buffers between here and a viewer hold seconds of
-a slow link, so only an answer tells what has arrived. One for each socket, asked before each frame (server/websocket.py).
+a slow link, so only an answer tells what has arrived. One for each socket, asked before each frame (server/pump.py).
 """
 
 from __future__ import annotations
@@ -165,6 +165,11 @@ class Link:
         if self._judgements == 0:
             self._presumed = True
             self._byte_s = 1 / PRESUMED_BYTES_PER_S
+
+    @property
+    def newest_mark(self) -> bytes:
+        """The name of the newest mark that is not acknowledged yet; b"" where there is none."""
+        return self._marks[-1].name if self._marks else b""
 
     @property
     def presumed(self) -> bool:

@@ -209,6 +209,10 @@ class Connection(Line):
         self.context.meter.traffic.count("websocket", message.size)
         self.put(message.frame if mark is None else message.frame + framed(mark, PING))
 
+    def ping_data(self) -> bytes:
+        """Repeat the newest mark: of several pings a client may answer the newest alone (RFC 6455, 5.5.3)."""
+        return self.link.newest_mark
+
     def on_pong(self, data: bytes) -> None:
         """Note what the viewer has got by now: pings mark places in what it is sent."""
         if self.link.acknowledged(data, time.monotonic()):

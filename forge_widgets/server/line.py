@@ -34,8 +34,6 @@ from forge_widgets.server.limits import Limits
 FAREWELL_S = 5.0
 """Seconds that the other side has to answer a farewell."""
 
-_PING = framed(b"", PING)
-
 
 class Line:
     """One WebSocket."""
@@ -78,6 +76,10 @@ class Line:
 
     async def on_message(self, message: str | bytes) -> None:
         """Take a message; the next comes when this is done."""
+
+    def ping_data(self) -> bytes:
+        """Return what a ping is to carry, and its answer."""
+        return b""
 
     def on_pong(self, data: bytes) -> None:
         """Take the answer to a ping."""
@@ -141,7 +143,7 @@ class Line:
         if self._answered is None:
             self._answered = False
             self._look_at = now + pong_s
-            self.put(_PING)
+            self.put(framed(self.ping_data(), PING))
         elif self._answered:
             self._answered = None
             self._look_at = now + self._limits.ping_s - pong_s

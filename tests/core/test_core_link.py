@@ -195,3 +195,13 @@ def test_no_more_than_so_much_is_on_its_way_however_good_the_link() -> None:
         link.sent(6_000, 60.0)
         sent += 6_000
     assert MOST_WINDOW <= sent < MOST_WINDOW + 6_000
+
+
+def test_the_newest_mark_stands_for_all_before_it() -> None:
+    link = Link()
+    assert link.newest_mark == b""
+    link.sent(100, 0.0)
+    name = link.sent(FIRST_WINDOW, 0.0)
+    assert (link.newest_mark, link.full) == (name, True)
+    assert link.acknowledged(link.newest_mark, 0.1)
+    assert (link.newest_mark, link.full, link.greeted) == (b"", False, True)

@@ -268,6 +268,28 @@ def test_who_answers_pings_is_kept_and_pinged_again(tmp_path: Path) -> None:
         assert (said[0], int.from_bytes(said[1][:2], "big")) == (Opcode.CLOSE, SILENT)
 
 
+def test_who_answers_only_the_newest_of_several_pings_has_acknowledged_all_before_it(tmp_path: Path) -> None:
+    with (
+        standalone(tmp_path / "store", limits=Limits(ping_s=0.3, pong_s=0.3)) as mount,
+        bare(mount, "/ws/a?protocol=1") as client,
+    ):
+        mount.append("a", rows(0, 1))
+        while b'"frame"' not in (said := heard(client))[1][:20] or b'"to":1' not in said[1]:
+            if said[0] == Opcode.PING:
+                client.sendall(masked(Opcode.PONG, said[1]))
+        connection = the_connection(mount)
+        mount.append("a", event("annotation", message="x" * 90_000))
+        until(lambda: connection.link.full)
+        mount.append("a", event("annotation", message="y"))
+        pings: list[bytes] = []
+        while len(pings) < 2 or not connection.passed_over:
+            opcode, data = heard(client)
+            pings += [data] if opcode == Opcode.PING else []
+        client.sendall(masked(Opcode.PONG, pings[-1]))
+        while b'"to":3' not in heard(client)[1]:
+            pass
+
+
 # --- encrypted -----------------------------------------------------------------------------------
 
 
