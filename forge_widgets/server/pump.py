@@ -140,6 +140,13 @@ class Pump:
 
     def _serve(self, viewer: Follower, now: float) -> float:
         """Send a viewer what it is due; return the moment at which to ask again although nothing changes."""
+        try:
+            return self._send_due(viewer, now)
+        except Exception as error:  # noqa: BLE001 - the edge of a walk: one viewer that fails must not keep others from theirs
+            self._fail((viewer,), error)
+            return math.inf
+
+    def _send_due(self, viewer: Follower, now: float) -> float:
         watched, view, link = self._watched, viewer.view, viewer.link
         if viewer.making or viewer.writing or link.full:
             viewer.passed_over = True
@@ -164,11 +171,7 @@ class Pump:
         if watched.gone and watched.misses(asked[0]):
             viewer.close(CLOSED)
             return None
-        try:
-            sent = watched.frame_now(asked)
-        except Exception as error:  # noqa: BLE001 - the edge of a walk: one frame that fails must not keep others from theirs
-            self._fail((viewer,), error)
-            return None
+        sent = watched.frame_now(asked)
         if sent is None:
             return None
         message = None if isinstance(sent, Later) else sent.ready(packs=viewer.packs)
@@ -218,7 +221,10 @@ class Pump:
             viewer.making = False
             # Meanwhile it may have gone, or have asked to go on from elsewhere.
             if viewer in self._viewers and sent is not None and message is not None and viewer.view.cursor is cursor:
-                self._send(viewer, sent, message, now, refines=refines)
+                try:
+                    self._send(viewer, sent, message, now, refines=refines)
+                except Exception as error:  # noqa: BLE001 - as in a walk: others wait for the same frame
+                    self._fail((viewer,), error)
             self.serve(viewer)
 
     def _fail(self, viewers: Sequence[Follower], error: Exception) -> None:

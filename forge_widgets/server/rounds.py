@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 
 from forge_widgets.server.pool import StorePool
-from forge_widgets.server.watched import Watched
+from forge_widgets.server.watched import Look, Watched
 
 
 class Rounds:
@@ -72,4 +72,11 @@ class Rounds:
     async def _look(self, batch: Sequence[Watched], now: float) -> None:
         looks = await self._pool.run(lambda: [session.look(now) for session in batch])
         for session, look in zip(batch, looks, strict=True):
+            self._tell(session, look, now)
+
+    def _tell(self, session: Watched, look: Look, now: float) -> None:
+        try:
             session.take_look(look, now)
+        except Exception:
+            # The edge of the task: others were read together with it, and it is to be read again.
+            session.reading.log.exception("viewers of session %s could not be told of a look", session.session_id)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,65 @@ def test_a_frame_that_can_not_be_made_sends_its_viewers_away_and_no_others(
         assert unlucky.connection.close_code == 4011
         assert other.hear_type("frame")["to"] == 5
     assert "a viewer's frame could not be made" in caplog.text
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_viewer_that_can_not_be_sent_to_is_sent_away_and_no_other_waits_for_that(
+    served: Mount, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, later: bool
+) -> None:
+    for name in ("a", "b"):
+        served.append(name, rows(0, 3))
+    push = Connection.push
+
+    def fail(self: Connection, *arguments: Any) -> None:
+        if self is unlucky:
+            raise ZeroDivisionError
+        push(self, *arguments)
+
+    with ExitStack() as stack:
+        sockets = viewers_of(served, stack, 4)
+        elsewhere = stack.enter_context(served.socket("/ws/b?protocol=1"))
+        elsewhere.hear_type("frame")
+        unlucky = next(one for one in served.context.hub.connections if getattr(one, "session_id", "") == "a")
+        monkeypatch.setattr(Connection, "push", fail)
+        if later:
+            monkeypatch.setattr("forge_widgets.server.watched.QUICK_ROWS", 0)
+        for name in ("a", "b"):
+            served.append(name, rows(3, 5))
+        assert elsewhere.hear_type("frame")["to"] == 5
+        heard = []
+        for socket in sockets:
+            with suppress(ConnectionClosed):
+                heard.append(socket.hear_type("frame")["to"])
+        assert heard == [5, 5, 5]
+        assert [socket.connection.close_code for socket in sockets if socket.connection.close_code] == [4011]
+    assert "a viewer's frame could not be made" in caplog.text
+
+
+def test_a_session_whose_viewers_can_not_be_told_keeps_no_other_from_being_read(
+    served: Mount, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    wake = Watched._wake
+
+    def fail(self: Watched) -> None:
+        if self.session_id == "a":
+            raise ZeroDivisionError
+        wake(self)
+
+    for name in ("a", "b"):
+        served.append(name, rows(0, 3))
+    with served.socket("/ws/a?protocol=1") as one, served.socket("/ws/b?protocol=1") as other:
+        for socket in (one, other):
+            socket.hear_type("frame")
+        monkeypatch.setattr(Watched, "_wake", fail)
+        for step in range(3, 6):
+            for name in ("a", "b"):
+                served.append(name, rows(step, step + 1))
+            assert other.hear_type("frame")["to"] == step + 1
+        until(lambda: "viewers of session a could not be told of a look" in caplog.text)
+        monkeypatch.setattr(Watched, "_wake", wake)
+        served.append("a", rows(6, 7))
+        assert one.hear_type("frame")["to"] == 7
 
 
 def hold(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, Callable[[], int]]:
