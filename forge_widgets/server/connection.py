@@ -228,7 +228,9 @@ class Connection(Line):
     def look(self, now: float) -> None:
         """Do what is due; now and then ask whether the viewer may still see."""
         super().look(now)
-        if self._may_see is not None and now >= self._recheck_at:
+        # Whoever is asked may take long, and is not asked again meanwhile.
+        asking = self._recheck is not None and not self._recheck.done()
+        if self._may_see is not None and now >= self._recheck_at and not asking:
             self._recheck_at = now + self.context.limits.recheck_s
             self._recheck = self.spawn(self._ask_again(self._may_see))
 

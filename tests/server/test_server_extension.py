@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -18,7 +19,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from forge_widgets.server.extension import ForgeWidgetsExtension
 from forge_widgets.server.settings import settings
-from tests.server.mounts import TOKEN, in_jupyter, rows
+from forge_widgets.server.websocket import SocketHandler
+from tests.server.mounts import TOKEN, in_jupyter, rows, until
 
 
 class Revoking(Authorizer):
@@ -92,6 +94,27 @@ def test_a_viewer_who_is_still_allowed_goes_on_after_being_asked_about_again(tmp
             viewer.hear_type("heartbeat")
         mount.append("a", rows(0, 2))
         assert viewer.hear_until(lambda message: message.get("to") == 2)
+
+
+def test_an_authorizer_that_does_not_answer_is_asked_no_more_meanwhile(tmp_path: Path) -> None:
+    waiting: list[object] = []
+
+    class Hanging(Authorizer):
+        def is_authorized(self, handler: Any, user: Any, action: str, resource: str) -> Any:
+            """Answer the handshake alone."""
+            if isinstance(handler, SocketHandler):
+                return True
+            waiting.append(handler)
+            return asyncio.Event().wait()
+
+    with (
+        in_jupyter(tmp_path / "store", tmp_path, authorizer=Hanging, recheck_s=0.1) as mount,
+        mount.socket("/ws/a?protocol=1") as viewer,
+    ):
+        until(lambda: waiting)
+        for _ in range(3):
+            viewer.hear_type("heartbeat")
+        assert len(waiting) == 1
 
 
 def test_every_setting_says_its_default_and_its_meaning() -> None:
