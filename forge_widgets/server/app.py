@@ -146,7 +146,7 @@ def open_context(
         pool=pool,
         identity=Identity(opened, pool),
         hub=hub,
-        sweep=Sweep(min(limits.ping_s, limits.pong_s, limits.recheck_s)),
+        sweep=Sweep(min(limits.ping_s, limits.pong_s, limits.recheck_s), log),
         listing=listing,
         limits=limits,
         meter=meter,
@@ -181,6 +181,7 @@ def _upkeep(store: Store, limits: Limits, hub: Hub, clock: Callable[[], float], 
 async def close_context(context: ServerContext) -> None:
     """Send all viewers away to come back later, end the threads and let go of the store."""
     await context.hub.close()
+    context.sweep.close()
     if context.upkeep is not None:
         await asyncio.to_thread(context.upkeep.close)
     await asyncio.to_thread(context.pool.close)  # a call that a lock holds up must not hold up the loop

@@ -129,6 +129,12 @@ class Line:
         self._end_later(self._end)
         self._end.pause(reading=True)
 
+    def abandon(self) -> None:
+        """End the connection at once, whatever was not sent yet."""
+        self._set_gone()
+        if self._end is not None:
+            self._end.close()
+
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a task of this line's; one that fails is logged, and lets the client come back."""
         task = asyncio.get_running_loop().create_task(coroutine)

@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -288,6 +288,21 @@ def test_who_answers_only_the_newest_of_several_pings_has_acknowledged_all_befor
         client.sendall(masked(Opcode.PONG, pings[-1]))
         while b'"to":3' not in heard(client)[1]:
             pass
+
+
+def test_who_answers_no_farewell_is_not_left_behind(tmp_path: Path) -> None:
+    with ExitStack() as ends:
+        with standalone(tmp_path / "store") as mount:
+            mount.append("s", rows(0, 3))
+            watching = ends.enter_context(bare(mount, "/ws/s?protocol=1", SO_RCVBUF=4_096))
+            silent = ends.enter_context(bare(mount, "/ws"))
+            while b'"frame"' not in heard(watching)[1][:20]:
+                pass
+            mount.append("s", event("annotation", message="x" * 9_000_000))
+            until(lambda: any(isinstance(one, Connection) and one.writing for one in mount.context.hub.connections))
+        assert not mount.context.hub.connections
+        assert heard(silent) == (Opcode.CLOSE, (1012).to_bytes(2, "big") + b"the server goes; come back")
+        assert silent.recv(10) == b""
 
 
 # --- encrypted -----------------------------------------------------------------------------------
