@@ -117,7 +117,7 @@ class Limits(Struct, frozen=True, kw_only=True):
         ),
     ] = 10.0
     # Seconds between native pings, and how long a pong may take (never longer than the interval). Five seconds later, which
-    # tornado waits for a farewell, a dead connection is freed.
+    # are left for a farewell (line.py), a dead connection is freed.
     ping_s: float = 15.0
     pong_s: float = 15.0
     recheck_s: Annotated[
