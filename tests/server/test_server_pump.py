@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from forge_widgets.server import pump
 from forge_widgets.server.connection import Connection
 from forge_widgets.server.limits import Limits
+from forge_widgets.server.pool import StorePool
 from forge_widgets.server.sent import Sent
 from forge_widgets.server.watched import Watched
 from forge_widgets.stores.sqlite import SqliteStore
@@ -219,21 +221,40 @@ def test_a_session_that_is_deleted_while_a_viewer_begins_sends_it_away(served: M
 
 
 class Counting(SqliteStore):
-    """A store that counts looks, and may show nothing at a glance."""
+    """A store that counts looks and glances, and may show nothing at a glance."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.looks = 0
-        self.threads: set[int] = set()
+        self.glances: Counter[str] = Counter()
         self.blind = False
 
     def version(self, session_id: str) -> object:
         self.looks += 1
-        self.threads.add(threading.get_ident())
         return super().version(session_id)
 
     def glimpses(self, session_id: str) -> Any:
-        return (lambda: 0) if self.blind else super().glimpses(session_id)
+        shown = super().glimpses(session_id)
+        assert shown is not None
+
+        def glance() -> object:
+            self.glances[session_id] += 1
+            return 0 if self.blind else shown()
+
+        return glance
+
+
+def counted_calls(pool: StorePool) -> list[object]:
+    """Return a list that grows with each call of the pool."""
+    calls: list[object] = []
+    run = pool.run
+
+    async def counting(call: Callable[[], Any]) -> Any:
+        calls.append(call)
+        return await run(call)
+
+    pool.run = counting  # type: ignore[method-assign]
+    return calls
 
 
 def pass_time(mount: Mount, seconds: float) -> None:
@@ -279,12 +300,33 @@ def test_sessions_that_change_together_are_read_together(tmp_path: Path) -> None
         for socket in sockets:
             socket.hear_type("frame")
         pass_time(mount, 0.4)
-        store.threads.clear()
+        store.looks = 0
+        calls = counted_calls(mount.context.pool)
         for step in range(3, 6):
             for name in names:
                 mount.append(name, rows(step, step + 1))
             assert [socket.hear_type("frame")["to"] for socket in sockets] == [step + 1] * 6
-        assert len(store.threads) <= 3
+        assert store.looks >= 18 > len(calls)
+
+
+def test_a_quiet_session_is_glimpsed_no_more_often_because_another_is_not(tmp_path: Path) -> None:
+    store = Counting(tmp_path / "store")
+    limits = Limits(glimpse_s=0.005, quiet_glimpse_s=0.5, quiet_after_s=1.0, beat_s=60.0)
+    with standalone(store, limits=limits) as mount:
+        for name in ("busy", "quiet"):
+            mount.append(name, rows(0, 3))
+        with mount.socket("/ws/busy?protocol=1") as busy, mount.socket("/ws/quiet?protocol=1") as quiet:
+            for socket in (busy, quiet):
+                socket.hear_type("frame")
+            pass_time(mount, 1.2)
+            for step in range(3, 33):
+                mount.append("busy", rows(step, step + 1))
+                busy.hear_type("frame")
+                if step == 3:  # from now on it is looked at often
+                    store.glances.clear()
+            assert store.glances["quiet"] < store.glances["busy"] / 3
+            mount.append("quiet", rows(3, 4))
+            assert quiet.hear_type("frame")["to"] == 4
 
 
 def test_a_session_that_can_not_be_read_keeps_no_other_from_being_read(tmp_path: Path) -> None:
