@@ -24,7 +24,7 @@ from forge_widgets.core.overview import (
     rows_of,
     steps_of,
 )
-from forge_widgets.core.steps import StepBlock, encode_compact, joined_blocks
+from forge_widgets.core.steps import MAX_BLOCK_ROWS, StepBlock, encode_compact, joined_blocks
 from forge_widgets.stores import codec
 from forge_widgets.stores.ledger import note_sequences
 from forge_widgets.stores.schema import transaction
@@ -90,11 +90,18 @@ def _range_after(connection: apsw.Connection, offset: int) -> Iterator[tuple[Any
 
 def _runs(records: Sequence[Record]) -> Iterator[tuple[int, list[Record]]]:
     """Yield the runs of records that may become one, each with the place of its first."""
-    start = 0
+    start = rows = 0
     for place in range(1, len(records) + 1):
-        if place == len(records) or not _goes_on(records[place - 1], records[place]):
-            yield start, list(records[start:place])
-            start = place
+        rows += length(records[place - 1].body)
+        # A large block behind many small ones would make one that is too large to be read back.
+        if (
+            place < len(records)
+            and rows + length(records[place].body) <= MAX_BLOCK_ROWS
+            and _goes_on(records[place - 1], records[place])
+        ):
+            continue
+        yield start, list(records[start:place])
+        start, rows = place, 0
 
 
 def _goes_on(before: Record, after: Record) -> bool:

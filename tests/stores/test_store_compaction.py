@@ -16,7 +16,7 @@ from forge_widgets.core.curves import SeriesQuery
 from forge_widgets.core.events import Body, Event, Record, length
 from forge_widgets.core.overview import FAN_OUT, Overview, overview_of
 from forge_widgets.core.state import fold_all
-from forge_widgets.core.steps import block_of
+from forge_widgets.core.steps import MAX_BLOCK_ROWS, block_of
 from forge_widgets.stores import compaction
 from forge_widgets.stores.base import Compacting
 from forge_widgets.stores.sqlite import SqliteStore
@@ -142,6 +142,16 @@ def test_whatever_is_recorded_folds_to_the_same_state_and_draws_the_same_rows(
     assert state_of(sqlite) == before
     assert _rows(sqlite) == rows
     assert fold_all(type(before)(), _records(sqlite)) == before
+
+
+def test_a_large_block_behind_small_ones_is_still_one_that_can_be_read(
+    sqlite: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "RANGE_ROWS", 8_192)
+    sqlite.append("s", batch("p", 1, steps(0, 50), steps(50, 8_000), steps(8_050, MAX_BLOCK_ROWS)))
+    assert compact(sqlite, whole=True) == 1
+    assert _shapes(sqlite) == [(1, 8_050), (8_051, MAX_BLOCK_ROWS)]
+    assert steps_in(sqlite) == [float(step) for step in range(8_050 + MAX_BLOCK_ROWS)]
 
 
 def test_rows_that_were_dropped_stay_where_they_were_dropped(sqlite: SqliteStore) -> None:
