@@ -70,7 +70,9 @@ class Line:
 
     def load(self, points: Sequence[Point], rows: int) -> None:
         """Begin with the extremes of buckets, which stand for so many rows; two points are a bucket, as ``points`` gives them."""
-        self._buckets = [(points[at], points[min(at + 1, len(points) - 1)]) for at in range(0, len(points), 2)]
+        # A newest point behind full buckets lies in the last of them; a bucket more would never merge again.
+        ends = points[: 2 * MAX_BUCKETS]
+        self._buckets = [(ends[at], ends[min(at + 1, len(ends) - 1)]) for at in range(0, len(ends), 2)]
         self._stride = self._filled = max(1, -(-rows // max(1, len(self._buckets))))
         self._last = points[-1] if points else None
 

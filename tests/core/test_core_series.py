@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forge_widgets.core import series
-from forge_widgets.core.series import Line, Series
+from forge_widgets.core.series import MAX_BUCKETS, Line, Series
 from forge_widgets.core.steps import block_of
 
 
@@ -133,6 +133,17 @@ def test_a_line_that_was_loaded_goes_on_with_buckets_of_the_size_that_they_had()
     # Three buckets of 84 rows each are behind the new rows, which fill one and begin another.
     assert points[:5] == [(1.0, 5.0), (60.0, 1.0), (130.0, 2.0), (200.0, 0.5), (250.0, 0.75)]
     assert points[5:] == [(259.0, 9.0), (260.0, 0.0), (339.0, 9.0), (340.0, 0.0), (350.0, 0.0)]
+
+
+def test_a_line_that_was_loaded_full_is_of_bounded_size_all_the_same() -> None:
+    """As an opening gives it: the extremes of MAX_BUCKETS buckets, and the newest point, which is none of these."""
+    curves = Series()
+    extremes = [(float(step), float(step % 2)) for step in range(2 * MAX_BUCKETS)]
+    curves.load("loss", 1, [*extremes, (800.0, 0.5)], 4 * MAX_BUCKETS)
+    for step in range(1_000, 4_000):
+        curves.add_row({"currentStep": float(step), "loss": float(step % 10)})
+        (_, _, points), *_ = curves.lines()
+        assert len(points) <= 2 * MAX_BUCKETS + 1
 
 
 def test_nothing_can_be_loaded_too_and_no_more_lines_than_there_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
