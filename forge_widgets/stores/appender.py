@@ -53,8 +53,8 @@ class Appender:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        # Epoch and top of the log after the last append here, and where the producers that wrote stood then.
-        self._at = ("", 0)
+        # Epoch, floor and top of the log after the last append here, and where the producers that wrote stood then.
+        self._at = ("", 0, 0)
         self._known: dict[str, Known] = {}
         # The store's clock at the last snapshot that was written here.
         self._snapshot_at = 0.0
@@ -65,16 +65,15 @@ class Appender:
         None, and nothing is written, for any other batch, and where somebody else has changed the log since ``folded``.
         """
         known = self._known.get(batch.producer.id)
-        if known is None or self._at != (folded.epoch, folded.top):
+        if known is None or self._at != (folded.epoch, folded.floor, folded.top):
             return None
         placed = place_rows(batch, known, folded.top, folded.state)
         if placed is None:
             return None
         first, *more = [codec.encode_record(record, received) for record in placed.records]
         snapshot = self._is_due(placed, folded, received)
-        if (
-            not more and not snapshot
-        ):  # nearly always: one statement, for which the interpreter's lock is let go of once
+        # Nearly always one statement, for which the interpreter's lock is let go of once.
+        if not more and not snapshot:
             if not self._follows(first, folded):
                 return None
         else:
@@ -93,10 +92,8 @@ class Appender:
             folded = catch_up()
             placed = place(batch, Ledger(self._connection, folded.top, folded.state))
             snapshot = self._write(batch, placed, folded, received)
-        if self._at != (
-            folded.epoch,
-            folded.top,
-        ):  # somebody else has appended: as any of those that are known here, perhaps
+        # Somebody else has appended, as any of those that are known here perhaps; or cleared the log, which forgets them all.
+        if self._at != (folded.epoch, folded.floor, folded.top):
             self._known.clear()
         return self._appended(batch, placed, folded, received, snapshot=snapshot)
 
@@ -151,7 +148,7 @@ class Appender:
                 self._known.pop(next(iter(self._known)))
         if snapshot:
             self._snapshot_at = received
-        self._at = (folded.epoch, placed.top)
+        self._at = (folded.epoch, folded.floor, placed.top)
         since = 0 if snapshot else folded.since + len(placed.records)
         receipt = Receipt(folded.epoch, placed.top, placed.sequence, placed.attempt, placed.repeated)
         return Folded(folded.epoch, folded.floor, placed.top, placed.state, since), receipt

@@ -127,6 +127,18 @@ def test_a_log_that_is_cleared_begins_with_whoever_comes(sqlite: SqliteStore, ot
     assert steps_in(sqlite) == list(range(30, 36))
 
 
+def test_of_a_cleared_log_none_is_remembered_when_one_comes_back(sqlite: SqliteStore, other: SqliteStore) -> None:
+    for producer in "pq":
+        sqlite.append("s", batch(producer, 1, steps(0, 3)))
+    receipt = sqlite.append("s", batch("q", 4, steps(3, 1)))
+    assert other.clear("s", Cursor(receipt.epoch, receipt.top))
+    sqlite.append("s", batch("p", 4, steps(3, 3)))
+    sqlite.append("s", batch("q", 5, steps(4, 3)))
+    # As where the answer was lost, or another server is asked.
+    assert other.append("s", batch("q", 5, steps(4, 3))).repeated == 3
+    assert steps_in(other) == [3, 4, 5, 4, 5, 6]
+
+
 def test_a_file_that_is_put_back_as_it_was_is_gone_on_with_from_there(sqlite: SqliteStore, folder: Path) -> None:
     record_rows(sqlite, 4)
     sqlite.close()
