@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from forge_widgets.core.columns import doubles_from_bytes, doubles_to_bytes, pack_column, unpack_column
+from forge_widgets.core.sealing import sealed, unsealed
 from forge_widgets.errors import InvalidInput
 
 FORMAT, COMPACT_FORMAT, QUICK_FORMAT = 1, 2, 3
@@ -132,8 +133,6 @@ class _Compact(Struct, array_like=True):
     # Each packed by core.columns.
     timestamps: bytes
     columns: list[bytes]
-    # CRC-32 of all that is packed: a column that is constant or even has no checksum of zlib's.
-    check: int
 
 
 class _Quick(Struct, array_like=True):
@@ -147,8 +146,6 @@ class _Quick(Struct, array_like=True):
     constant: bytes
     # The timestamps and then each column, little-endian doubles.
     doubles: bytes
-    # CRC-32 of both.
-    check: int
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -160,7 +157,8 @@ _compact_decoder = msgspec.msgpack.Decoder(_Compact)
 def encode_block(block: StepBlock) -> bytes:
     """Encode a block for a store as it was recorded.
 
-    MessagePack around little-endian doubles: as they are in a small block (format 3), packed by zlib in a large one (format 1).
+    MessagePack around little-endian doubles, and a checksum behind it (core.sealing): doubles as they are in a small block
+    (format 3), packed by zlib in a large one (format 1).
     """
     if len(block) <= QUICK_ROWS:
         return _quickly(block)
@@ -169,7 +167,7 @@ def encode_block(block: StepBlock) -> bytes:
     )
     masks = [column.present for column in block.columns.values()]
     packed = _Packed(FORMAT, len(block), block.thinned, list(block.columns), masks, zlib.compress(doubles, 1))
-    return _encoder.encode(packed)
+    return sealed(_encoder.encode(packed))
 
 
 def _quickly(block: StepBlock) -> bytes:
@@ -184,19 +182,9 @@ def _quickly(block: StepBlock) -> bytes:
             doubles[index] = first
             constant[index] = 1
     masks = [column.present for column in columns]
-    joined, kinds = b"".join(doubles), bytes(constant)
-    return _encoder.encode(
-        _Quick(
-            QUICK_FORMAT,
-            rows,
-            block.thinned,
-            list(block.columns),
-            masks if any(masks) else None,
-            kinds,
-            joined,
-            zlib.crc32(joined, zlib.crc32(kinds)),
-        )
-    )
+    given, names = masks if any(masks) else None, list(block.columns)
+    quick = _Quick(QUICK_FORMAT, rows, block.thinned, names, given, bytes(constant), b"".join(doubles))
+    return sealed(_encoder.encode(quick))
 
 
 def encode_compact(block: StepBlock) -> bytes:
@@ -205,27 +193,33 @@ def encode_compact(block: StepBlock) -> bytes:
     masks = [None if column.present is None else zlib.compress(column.present, 1) for column in columns]
     packed = [pack_column(column.values) for column in columns]
     timestamps = pack_column(block.timestamps)
-    names, check = list(block.columns), _checksum(timestamps, packed, masks)
-    return _encoder.encode(_Compact(COMPACT_FORMAT, len(block), block.thinned, names, masks, timestamps, packed, check))
+    names = list(block.columns)
+    return sealed(
+        _encoder.encode(_Compact(COMPACT_FORMAT, len(block), block.thinned, names, masks, timestamps, packed))
+    )
 
 
 def decode_block(encoded: bytes, only: Container[str] | None = None) -> StepBlock:
-    """Undo either encoding. Raises InvalidInput where the bytes are no block of a known format.
+    """Undo either encoding. Raises InvalidInput where the bytes are no block of a known format, or not as they were.
 
     ``only`` names the columns that are wanted: others may be missing then, and so may timestamps (0.0 in each row).
     """
     try:
         kind = encoded[1:2]  # an array's head is one byte, a small number another
-        if kind == b"\x03":
-            return _read_quickly(encoded)
-        return _recorded(encoded) if kind == b"\x01" else _compacted(encoded, only)
+        plain = unsealed(encoded)
+        if kind == b"\x01":
+            # Older releases sealed nothing. A broken seal is no MessagePack, and refused as that.
+            return _recorded(encoded if plain is None else plain)
+        if plain is None:
+            raise ValueError("another checksum")
+        return _read_quickly(plain) if kind == b"\x03" else _compacted(plain, only)
     except (msgspec.MsgspecError, ValueError, OverflowError, zlib.error) as error:
         raise InvalidInput(
             f"no step block ({error})", where="record", expected=f"a block of format {FORMAT} to {QUICK_FORMAT}"
         ) from error
 
 
-def _recorded(encoded: bytes) -> StepBlock:
+def _recorded(encoded: bytes | memoryview) -> StepBlock:
     packed = _decoder.decode(encoded)
     size = 8 * packed.rows * (len(packed.names) + 1)
     _check(packed)
@@ -239,13 +233,11 @@ def _recorded(encoded: bytes) -> StepBlock:
     return StepBlock(columns[0], {name: Column(values, mask) for name, values, mask in named}, packed.thinned)
 
 
-def _read_quickly(encoded: bytes) -> StepBlock:
+def _read_quickly(encoded: memoryview) -> StepBlock:
     packed = _quick_decoder.decode(encoded)
     rows, constant, names, masks = packed.rows, packed.constant, packed.names, packed.masks
     if not 0 < rows <= QUICK_ROWS or len(constant) != len(names) + 1:
         raise ValueError(f"format {packed.format} with {rows} rows")
-    if packed.check != zlib.crc32(packed.doubles, zlib.crc32(constant)):
-        raise ValueError("another checksum")
     if masks is not None and not all(mask is None or _is_mask(mask, rows) for mask in masks):
         raise ValueError("a mask that is none")
     doubles, columns, start = doubles_from_bytes(packed.doubles), [], 0
@@ -263,13 +255,11 @@ def _read_quickly(encoded: bytes) -> StepBlock:
     return StepBlock(columns[0], {name: Column(values, mask) for name, values, mask in named}, packed.thinned)
 
 
-def _compacted(encoded: bytes, only: Container[str] | None) -> StepBlock:
+def _compacted(encoded: memoryview, only: Container[str] | None) -> StepBlock:
     packed = _compact_decoder.decode(encoded)
     _check(packed)
     if packed.format != COMPACT_FORMAT or len(packed.columns) != len(packed.names):
         raise ValueError(f"format {packed.format} with {len(packed.columns)} columns")
-    if packed.check != _checksum(packed.timestamps, packed.columns, packed.masks):
-        raise ValueError("another checksum")
     columns = {}
     for name, column, mask in zip(packed.names, packed.columns, packed.masks, strict=True):
         if only is None or name in only:
@@ -281,10 +271,6 @@ def _compacted(encoded: bytes, only: Container[str] | None) -> StepBlock:
         array("d", bytes(8 * packed.rows)) if only is not None else unpack_column(packed.timestamps, packed.rows)
     )
     return StepBlock(timestamps, columns, packed.thinned)
-
-
-def _checksum(timestamps: bytes, columns: Iterable[bytes], masks: Iterable[bytes | None]) -> int:
-    return zlib.crc32(b"".join([timestamps, *columns, *(mask for mask in masks if mask is not None)]))
 
 
 def _check(packed: _Packed | _Compact) -> None:
