@@ -17,7 +17,7 @@ from tsdownsample import MinMaxLTTBDownsampler
 from forge_widgets.core.curves import LEAST_POINTS, Curve, SeriesQuery
 from forge_widgets.core.events import Event, Record
 from forge_widgets.core.metrics import curve_names
-from forge_widgets.core.overview import Overview
+from forge_widgets.core.overview import ENDS, Overview
 from forge_widgets.core.steps import StepBlock, block_of
 
 Floats = NDArray[np.float64]
@@ -72,22 +72,28 @@ def gather(found: Iterable[tuple[str, int, Points]]) -> Lines:
 
 
 def points_of_overview(overview: Overview, attempt: int, query: SeriesQuery) -> Iterator[tuple[str, int, Points]]:
-    """Yield the least and the greatest point of each bucket that is asked for, and both ends, by metric and model."""
+    """Yield the least and the greatest point of each bucket that is asked for, and both ends, by metric and model.
+
+    How many values they stand for is counted where all buckets are asked for, else taken for the buckets' share of them.
+    """
     for strand in overview:
         if strand.attempt != attempt:
             continue
         buckets = _wanted(_column(strand.low), _column(strand.high), query)
-        rows = int(_column(strand.rows)[buckets].sum())
+        rows = _column(strand.rows)
+        share = rows[buckets].sum() / rows.sum()
         for name, line in strand.lines.items():
             if query.wants(name):
-                of_buckets, (first, last) = _column(line[:-4]).reshape(-1, 2, 2), _column(line[-4:]).reshape(2, 2)
-                points = np.concatenate([first[None], of_buckets[buckets].reshape(-1, 2), last[None]])
+                of_buckets, ends = _column(line[:-ENDS]).reshape(-1, 2, 2), _column(line[-ENDS:-1]).reshape(2, 2)
+                points = np.concatenate([ends[:1], of_buckets[buckets].reshape(-1, 2), ends[1:]])
                 told = np.isfinite(points[:, 1]) & _wanted(points[:, 0], points[:, 0], query)
                 points = points[told]
                 # Two ends of a bucket may be one point, and so may an end of the whole.
                 told = np.append(True, (points[1:] != points[:-1]).any(axis=1))[: len(points)]
-                if told.any():
-                    yield name, strand.model, Points(points[told, 0], points[told, 1], rows)
+                points = points[told]
+                if len(points):
+                    stood_for = max(len(points), round(line[-1] * share))
+                    yield name, strand.model, Points(points[:, 0], points[:, 1], stood_for)
 
 
 def _wanted(low: Floats, high: Floats, query: SeriesQuery) -> NDArray[np.bool_]:

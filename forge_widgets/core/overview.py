@@ -17,6 +17,7 @@ from msgspec import Struct
 from forge_widgets.core.columns import doubles_from_bytes, doubles_to_bytes
 from forge_widgets.core.events import Event, Record
 from forge_widgets.core.metrics import curve_names
+from forge_widgets.core.sealing import sealed, unsealed
 from forge_widgets.core.series import model_runs
 from forge_widgets.core.steps import StepBlock, block_of
 from forge_widgets.errors import InvalidInput
@@ -27,6 +28,9 @@ which takes 0.1 s for seven metrics. An overview takes a byte a row so; buckets 
 
 FAN_OUT = 8
 """Overviews that one of the next level stands for, and buckets of theirs that one of its buckets stands for."""
+
+ENDS = 5
+"""Doubles behind a line's buckets: its first and its last finite point, and how many it has."""
 
 _NAN = math.nan
 
@@ -41,7 +45,8 @@ class Strand(Struct, frozen=True):
     low: array[float]
     high: array[float]
     # For each metric four doubles a bucket: step and value of its least and its greatest finite point, in the order of their
-    # coming; NaN where it has none. Then four more: its first and its last finite point, where a curve begins and ends.
+    # coming; NaN where it has none. Then five more: its first and its last finite point, where a curve begins and ends, and how
+    # many it has.
     lines: dict[str, array[float]]
 
 
@@ -120,6 +125,7 @@ class _Gathered:
         for rows in (range(len(values)), reversed(range(len(values)))):
             end = next((row for row in rows if math.isfinite(values[row])), None)
             yield from (_NAN, _NAN) if end is None else (self._steps[end], values[end])
+        yield len(values) if math.isfinite(sum(values)) else sum(map(math.isfinite, values))
 
 
 def _extremes(steps: Sequence[float], values: Sequence[float]) -> tuple[float, float, float, float]:
@@ -138,12 +144,12 @@ def _coarser(parts: Sequence[Strand]) -> Strand:
     rows, low, high = (_joined(getattr(part, field) for part in parts) for field in ("rows", "low", "high"))
     lines = {}
     for name in dict.fromkeys(name for part in parts for name in part.lines):
-        of_parts = [part.lines.get(name) or array("d", [_NAN]) * (4 * len(part.rows) + 4) for part in parts]
-        buckets = _joined(line[:-4] for line in of_parts)
+        of_parts = [part.lines.get(name) or _nothing(len(part.rows)) for part in parts]
+        buckets = _joined(line[:-ENDS] for line in of_parts)
         extremes = [_extremes(group[0::2], group[1::2]) for group in _groups(buckets, 4 * FAN_OUT)]
         lines[name] = array("d", [number for bucket in extremes for number in bucket])
-        ends = [line for line in of_parts if math.isfinite(line[-4])] or [of_parts[0]]
-        lines[name].extend([*ends[0][-4:-2], *ends[-1][-2:]])
+        ends = [line[-ENDS:] for line in of_parts if line[-1]] or [of_parts[0][-ENDS:]]
+        lines[name].extend([*ends[0][:2], *ends[-1][2:4], sum(line[-1] for line in of_parts)])
     return Strand(
         parts[0].attempt,
         parts[0].model,
@@ -152,6 +158,11 @@ def _coarser(parts: Sequence[Strand]) -> Strand:
         array("d", map(max, _groups(high, FAN_OUT))),
         lines,
     )
+
+
+def _nothing(buckets: int) -> array[float]:
+    """Return the line of a metric that no row has."""
+    return array("d", [*[_NAN] * (4 * buckets + ENDS - 1), 0.0])
 
 
 def _joined(parts: Iterable[array[float]]) -> array[float]:
@@ -203,25 +214,27 @@ _MOST_BUCKETS = 65_536
 
 
 def encode_overview(overview: Overview) -> bytes:
-    """Encode an overview for a store (MessagePack around zlib-packed little-endian doubles)."""
-    return _encoder.encode(
-        [
-            _Packed(
-                strand.attempt,
-                strand.model,
-                len(strand.rows),
-                list(strand.lines),
-                zlib.compress(b"".join(map(doubles_to_bytes, _columns(strand))), 1),
-            )
-            for strand in overview
-        ]
-    )
+    """Encode an overview for a store (MessagePack around zlib-packed little-endian doubles, sealed)."""
+    packed = [
+        _Packed(
+            strand.attempt,
+            strand.model,
+            len(strand.rows),
+            list(strand.lines),
+            zlib.compress(b"".join(map(doubles_to_bytes, _columns(strand))), 1),
+        )
+        for strand in overview
+    ]
+    return sealed(_encoder.encode(packed))
 
 
 def decode_overview(encoded: bytes) -> Overview:
     """Undo :func:`encode_overview`. Raises InvalidInput where the bytes are no overview."""
+    plain = unsealed(encoded)
+    if plain is None:
+        raise InvalidInput("no overview (another checksum)", where="overview", expected="what was written")
     try:
-        return [_strand(packed) for packed in _decoder.decode(encoded)]
+        return [_strand(packed) for packed in _decoder.decode(plain)]
     except (msgspec.MsgspecError, ValueError, zlib.error) as error:
         raise InvalidInput(f"no overview ({error})", where="overview", expected="MessagePack") from error
 
@@ -234,7 +247,7 @@ def _strand(packed: _Packed) -> Strand:
     count = packed.buckets
     if not 0 < count <= _MOST_BUCKETS:
         raise ValueError(f"{count} buckets")
-    each = 4 * count + 4
+    each = 4 * count + ENDS
     size = 8 * (3 * count + each * len(packed.names))
     inflater = zlib.decompressobj()
     plain = inflater.decompress(packed.doubles, size + 1)

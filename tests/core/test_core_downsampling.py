@@ -149,6 +149,20 @@ def test_of_an_overview_only_metrics_that_are_asked_for_and_have_points_are_draw
     assert [name for name, _, _ in points_of_overview(overview, 1, SeriesQuery(metrics=("mine", "nan")))] == ["mine"]
 
 
+def test_of_an_overview_each_metric_stands_for_as_many_values_as_it_has() -> None:
+    rows = [
+        (1.0, {"currentStep": float(n), "loss": 0.5, **({"mine": 1.0} if n % 100 == 0 else {})}) for n in range(1_000)
+    ]
+    overview = overview_of([_record(block_of(rows))])
+    assert {name: points.rows for name, _, points in points_of_overview(overview, 1, ALL)} == {
+        "loss": 1_000,
+        "mine": 10,
+    }
+    # Of a part it is told as nearly as its buckets are cut.
+    part = points_of_overview(overview, 1, SeriesQuery(from_step=0.0, to_step=127.0))
+    assert {name: points.rows for name, _, points in part} == {"loss": 128, "mine": 1}
+
+
 @pytest.mark.parametrize(
     ("query", "overlaps"),
     [

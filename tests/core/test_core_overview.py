@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from forge_widgets.core.events import Body, Event, Record, length
 from forge_widgets.core.overview import (
     BUCKET_ROWS,
+    ENDS,
     FAN_OUT,
     Overview,
     decode_overview,
@@ -23,6 +24,7 @@ from forge_widgets.core.overview import (
     rows_of,
     steps_of,
 )
+from forge_widgets.core.sealing import sealed
 from forge_widgets.core.steps import Row, block_of
 from forge_widgets.errors import InvalidInput
 
@@ -59,7 +61,7 @@ def test_a_bucket_holds_its_extremes_in_the_order_of_their_coming() -> None:
     assert list(line[:4]) == [1.0, 1.0, 128.0, 1 / 128]
     assert list(line[8:12]) == [257.0, 1 / 257, 301.0, -1.0]
     assert list(line[20:24]) == [701.0, 100.0, 768.0, 1 / 768]
-    assert list(line[-4:]) == [1.0, 1.0, 1_000.0, 1e-3]
+    assert list(line[-ENDS:]) == [1.0, 1.0, 1_000.0, 1e-3, 1_000.0]
 
 
 @given(ROWS, ROWS)
@@ -106,7 +108,7 @@ def test_attempts_and_models_are_told_apart() -> None:
 def test_a_step_that_came_as_an_event_counts_as_a_row() -> None:
     event = Event(event_type="step_update", timestamp=1.0, metrics={"currentStep": 4.0, "loss": 2.0}, message="hello")
     (strand,) = overview_of(records_of([event]))
-    assert list(strand.lines["loss"]) == [4.0, 2.0, 4.0, 2.0, 4.0, 2.0, 4.0, 2.0]
+    assert list(strand.lines["loss"]) == [4.0, 2.0, 4.0, 2.0, 4.0, 2.0, 4.0, 2.0, 1.0]
 
 
 def test_what_has_no_rows_encloses_nothing() -> None:
@@ -126,11 +128,20 @@ def test_an_overview_comes_back_from_its_bytes(rows: list[Row]) -> None:
 
 @pytest.mark.parametrize("changes", [{2: 0}, {2: 7}, {3: []}, {4: b"no zlib"}, {0: "one"}])
 def test_bytes_that_are_no_overview_are_refused(changes: dict[int, object]) -> None:
-    (packed,) = msgspec.msgpack.decode(encode_overview(overview_of(training(10))))
+    (packed,) = msgspec.msgpack.decode(encode_overview(overview_of(training(10)))[:-4])
     for place, value in changes.items():
         packed[place] = value
     with pytest.raises(InvalidInput, match="no overview"):
-        decode_overview(msgspec.msgpack.encode([packed]))
+        decode_overview(sealed(msgspec.msgpack.encode([packed])))
+
+
+def test_no_bit_of_an_overview_may_change_not_even_in_a_name() -> None:
+    whole = encode_overview(overview_of(training(300)))
+    for place in range(len(whole)):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << place % 8
+        with pytest.raises(InvalidInput, match="no overview"):
+            decode_overview(bytes(changed))
 
 
 def _lines(rows: Sequence[Row]) -> dict[tuple[int, str], list[tuple[float, float]]]:
@@ -148,14 +159,14 @@ def _lines(rows: Sequence[Row]) -> dict[tuple[int, str], list[tuple[float, float
 def _compare(overview: Overview, place: tuple[int, str], points: Sequence[tuple[float, float]]) -> None:
     (strand,) = [strand for strand in overview if strand.model == place[0]]
     line = strand.lines[place[1]]
-    kept = [(line[at], line[at + 1]) for at in range(0, len(line) - 4, 2) if math.isfinite(line[at])]
+    kept = [(line[at], line[at + 1]) for at in range(0, len(line) - ENDS, 2) if math.isfinite(line[at])]
     values = [value for _, value in points]
     assert set(kept) <= set(points)
     assert (min(kept, key=lambda point: point[1])[1], max(kept, key=lambda point: point[1])[1]) == (
         min(values),
         max(values),
     )
-    assert [(line[-4], line[-3]), (line[-2], line[-1])] == [points[0], points[-1]]
+    assert list(line[-ENDS:]) == [*points[0], *points[-1], len(points)]
 
 
 def _bits(lines: Iterable[array[float]]) -> list[bytes]:

@@ -102,6 +102,22 @@ def test_a_part_of_many_rows_is_drawn_of_what_lies_in_it_alone(long: SqliteStore
     assert {min(curve.values), max(curve.values)} == {0.0, 6.0}
 
 
+def test_a_metric_that_few_rows_have_stands_for_these_alone(
+    sqlite: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "RANGE_ROWS", 2_048)
+    rows: list[Row] = [
+        (START, {"currentStep": float(n), "loss": 1.0 / (n + 1), **({"rare": float(n)} if n % 100 == 0 else {})})
+        for n in range(20_000)
+    ]
+    sqlite.append("s", batch("p", 1, *(block_of(rows[first : first + 1_000]) for first in range(0, len(rows), 1_000))))
+    while sqlite.compact("s", whole=True):
+        pass
+    found = sqlite.series("s", SeriesQuery(max_points=8))
+    assert found is not None
+    assert [(curve.metric, curve.rows) for curve in found.curves] == [("loss", 20_000), ("rare", 200)]
+
+
 def test_two_trainings_at_once_are_never_drawn_as_one(sqlite: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compaction, "RANGE_ROWS", 500)
     for part in range(10):
