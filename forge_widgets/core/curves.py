@@ -40,6 +40,20 @@ class SeriesQuery(Struct, frozen=True, kw_only=True):
         """Say whether steps from first to last lie in what is asked for, at least in part."""
         return (self.to_step is None or first <= self.to_step) and (self.from_step is None or last >= self.from_step)
 
+    def encloses(self, first: float, last: float) -> bool:
+        """Say whether all steps from first to last lie in what is asked for."""
+        return (self.to_step is None or last <= self.to_step) and (self.from_step is None or first >= self.from_step)
+
+    def share_of(self, first: float, last: float) -> float:
+        """Return how much of the steps from first to last lies in what is asked for, 0 to 1."""
+        if not self.overlaps(first, last):
+            return 0.0
+        if self.encloses(first, last):
+            return 1.0
+        begin = first if self.from_step is None else max(first, self.from_step)
+        end = last if self.to_step is None else min(last, self.to_step)
+        return (end - begin) / (last - first)
+
 
 class Curve(Struct, frozen=True):
     """One metric of one model."""

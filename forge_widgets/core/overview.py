@@ -228,9 +228,9 @@ def encode_overview(overview: Overview) -> bytes:
     return sealed(_encoder.encode(packed))
 
 
-def decode_overview(encoded: bytes) -> Overview:
-    """Undo :func:`encode_overview`. Raises InvalidInput where the bytes are no overview."""
-    plain = unsealed(encoded)
+def decode_overview(encoded: object) -> Overview:
+    """Undo :func:`encode_overview`. Raises InvalidInput where it is no overview, or not as it was."""
+    plain = unsealed(encoded) if isinstance(encoded, bytes) else None
     if plain is None:
         raise InvalidInput("no overview (another checksum)", where="overview", expected="what was written")
     try:

@@ -7,6 +7,7 @@ were: whoever reads or appends meanwhile notices nothing. Goes through a log onc
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import apsw
@@ -25,6 +26,7 @@ from forge_widgets.core.overview import (
     steps_of,
 )
 from forge_widgets.core.steps import MAX_BLOCK_ROWS, StepBlock, encode_compact, joined_blocks
+from forge_widgets.errors import InvalidInput
 from forge_widgets.stores import codec
 from forge_widgets.stores.ledger import note_sequences
 from forge_widgets.stores.schema import transaction
@@ -140,10 +142,27 @@ def _add_overview(connection: apsw.Connection, level: int, first: int, last: int
         (level, first, last, rows_of(overview), *steps_of(overview), encode_overview(overview)),
     )
     below: list[Any] = connection.execute(
-        "SELECT first, last, body FROM overviews WHERE level = ?1"
+        "SELECT first, last, CAST(body AS BLOB) FROM overviews WHERE level = ?1"
         " AND first > coalesce((SELECT max(last) FROM overviews WHERE level = ?1 + 1), 0) ORDER BY first",
         (level,),
     ).fetchall()
     if len(below) >= FAN_OUT:
-        joined = overview_of_overviews(decode_overview(body) for _, _, body in below)
+        joined = overview_of_overviews(_intact(connection, level, *each) for each in below)
         _add_overview(connection, level + 1, below[0][0], below[-1][1], joined)
+
+
+def _intact(connection: apsw.Connection, level: int, first: int, last: int, body: object) -> Overview:
+    """Decode an overview; of one that is damaged make it anew of what it stands for."""
+    with suppress(InvalidInput):
+        return decode_overview(body)
+    if level:
+        below: list[Any] = connection.execute(
+            "SELECT first, last, CAST(body AS BLOB) FROM overviews WHERE level = ? AND first >= ? AND last <= ? ORDER BY first",
+            (level - 1, first, last),
+        ).fetchall()
+        return overview_of_overviews([_intact(connection, level - 1, *each) for each in below])
+    rows = connection.execute(
+        f"SELECT {codec.COLUMNS} FROM records WHERE offset BETWEEN ? AND ? ORDER BY offset",  # noqa: S608 - constant columns
+        (first, last),
+    )
+    return overview_of(map(codec.decode_record, rows))

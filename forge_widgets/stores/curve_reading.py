@@ -6,6 +6,7 @@ that are asked for, not with the length of the log: 1,000,000 rows take as long 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,8 +16,15 @@ from msgspec import Struct
 from forge_widgets.core.curves import SeriesQuery
 from forge_widgets.core.downsampling import Lines, Points, gather, points_of, points_of_overview
 from forge_widgets.core.metrics import COORDINATES
-from forge_widgets.core.overview import BUCKET_ROWS, FAN_OUT, decode_overview
+from forge_widgets.core.overview import BUCKET_ROWS, FAN_OUT, Overview, decode_overview, rows_of, steps_of
+from forge_widgets.errors import InvalidInput
 from forge_widgets.stores import codec
+
+MOST_APART = 32
+"""Overviews that are read more finely because what is asked for begins or ends in them: two a level, where steps only rise.
+Where they go back again and again it might be all of them; then buckets at the ends are drawn by those extremes that lie inside."""
+
+_log = logging.getLogger(__name__)
 
 
 class _Place(Struct, frozen=True):
@@ -29,6 +37,9 @@ class _Place(Struct, frozen=True):
     high: float
 
 
+_PLACE = (int, int, int, float, float)
+
+
 class CurveReader:
     """One question about one log."""
 
@@ -38,6 +49,9 @@ class CurveReader:
         self._query = query
         # Columns that are read of rows; None: all.
         self._only = None if query.metrics is None else COORDINATES | set(query.metrics)
+        # A file of an older release that nobody has written to since has no overviews.
+        self._has_overviews = bool(self._rows("SELECT 1 FROM sqlite_schema WHERE name = 'overviews'"))
+        self._apart = 0
 
     def lines(self, floor: int, top: int) -> Lines:
         """Return the points of each line, several times as many as were asked for where there are so many."""
@@ -45,9 +59,10 @@ class CurveReader:
 
     def _level(self) -> int:
         """Return the highest level whose buckets, two points each, give as many as are asked for; -1: rows."""
-        levels = self._rows("SELECT max(level) FROM overviews")[0][0]
+        levels = self._rows("SELECT max(level) FROM overviews")[0][0] if self._has_overviews else None
         for level in range(-1 if levels is None else levels, -1, -1):
-            wanted = sum(place.rows for place in self._places(level, 0, 2**62) if self._is_wanted(place))
+            places = self._places(level, 0, 2**62)
+            wanted = sum(place.rows * self._query.share_of(place.low, place.high) for place in places)
             if 2 * wanted >= self._query.max_points * BUCKET_ROWS * FAN_OUT**level:
                 return level
         return -1
@@ -63,13 +78,36 @@ class CurveReader:
         for place in self._places(level, first, last):
             yield from self._between(at, place.first - 1, level - 1)
             if self._is_wanted(place):
-                yield from self._of_overview(level, place)
+                yield from self._of_place(level, place)
             at = place.last + 1
         yield from self._between(at, last, level - 1)
 
-    def _of_overview(self, level: int, place: _Place) -> Iterator[tuple[str, int, Points]]:
-        body = self._rows("SELECT body FROM overviews WHERE level = ? AND first = ?", level, place.first)[0][0]
-        return points_of_overview(decode_overview(body), self._attempt, self._query)
+    def _of_place(self, level: int, place: _Place) -> Iterator[tuple[str, int, Points]]:
+        """Yield the points of an overview, or of what it stands for where only a part is asked for, or it is damaged."""
+        if not self._query.encloses(place.low, place.high) and self._apart < MOST_APART:
+            self._apart += 1
+            return self._between(place.first, place.last, level - 1)
+        overview = self._overview(level, place)
+        if overview is None:
+            return self._between(place.first, place.last, level - 1)
+        return points_of_overview(overview, self._attempt, self._query)
+
+    def _overview(self, level: int, place: _Place) -> Overview | None:
+        """Return an overview; None for one that is damaged: all that it tells is in the rows, too."""
+        # Cast, because a broken page may hold text that is none.
+        sql = "SELECT CAST(body AS BLOB) FROM overviews WHERE level = ? AND first = ?"
+        body = self._rows(sql, level, place.first)[0][0]
+        try:
+            overview = decode_overview(body)
+        except InvalidInput as error:
+            reason = str(error)
+        else:
+            if (rows_of(overview), *steps_of(overview)) == (place.rows, place.low, place.high):
+                return overview
+            reason = "it stands for other rows than it says"
+        file = self._connection.filename
+        _log.warning("%s: the overview of %d to %d is read anew of its rows: %s", file, place.first, place.last, reason)
+        return None
 
     def _of_rows(self, first: int, last: int) -> Iterator[tuple[str, int, Points]]:
         """Yield the points of records; those that an overview says lie elsewhere on the axis are not read."""
@@ -89,11 +127,19 @@ class CurveReader:
             yield from points_of(codec.decode_record(row, self._only), self._query)
 
     def _places(self, level: int, first: int, last: int) -> list[_Place]:
+        """Return where overviews lie between two offsets, in order; one that can't lie there is passed over, its rows are read."""
+        if not self._has_overviews:
+            return []
         found = self._rows(
             "SELECT first, last, rows, low, high FROM overviews WHERE level = ? AND first >= ? AND last <= ? ORDER BY first",
             level, first, last,
         )  # fmt: skip
-        return [_Place(*row) for row in found]
+        places, at = [], first
+        for row in found:
+            if tuple(map(type, row)) == _PLACE and at <= row[0] <= row[1]:
+                places.append(_Place(*row))
+                at = row[1] + 1
+        return places
 
     def _is_wanted(self, place: _Place) -> bool:
         return self._query.overlaps(place.low, place.high)

@@ -119,7 +119,7 @@ class SqliteStore:
         path = self._path(check_session_id(session_id))
         with self._connections.hold(session_id, "write"), noting_damage(path), said_as_ours(self.url, str(path)):
             try:
-                file = self._opened(path)
+                file = self._opened(path, writes=True)
             except (FileNotFoundError, NotADirectoryError):
                 return None
             with closing(file):
@@ -139,7 +139,7 @@ class SqliteStore:
             if slot.file is not None and not slot.file.is_moved():
                 return slot.file.made and slot.file.compact(whole=whole)
             try:
-                file = self._opened(path)
+                file = self._opened(path, writes=True)
             except (FileNotFoundError, NotADirectoryError):
                 return False
             with closing(file):
@@ -154,7 +154,7 @@ class SqliteStore:
         path = self._path(check_session_id(session_id))
         with self._connections.hold(session_id, "write"), noting_damage(path), said_as_ours(self.url, str(path)):
             try:
-                file = self._opened(path)
+                file = self._opened(path, writes=True)
             except (FileNotFoundError, NotADirectoryError):
                 return False
             with closing(file):
@@ -260,7 +260,7 @@ class SqliteStore:
         if slot.file is None:
             self._folder.prepare()
             with suppress(FileNotFoundError):
-                slot.file = self._opened(path)
+                slot.file = self._opened(path, writes=True)
         if slot.file is None or not slot.file.made:
             slot.close()
             with self._folder.lock():
@@ -271,11 +271,14 @@ class SqliteStore:
         slot.file.look_at_wal()
         return slot.file
 
-    def _opened(self, path: Path) -> SessionFile:
-        """Open a file, brought up to date, and checked at its first opening by this store. Raises FileNotFoundError."""
+    def _opened(self, path: Path, *, writes: bool = False) -> SessionFile:
+        """Open a file, checked at its first opening by this store; who writes brings it up to date. Raises FileNotFoundError.
+
+        A file of an older release is read as it is: it may lie on a full or a read-only disk, or that release may write to it.
+        """
         file = self._connected(path)
         try:
-            if file.outdated:
+            if writes and file.outdated:
                 with self._folder.lock():
                     file.make(Beginning(""))
             found = (path.name, inode_of(path))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from forge_widgets.core.curves import LEAST_POINTS, Curve, SeriesQuery
@@ -117,6 +117,8 @@ def test_a_record_s_points_are_its_rows_or_its_one_step() -> None:
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=200), st.integers(1, 50))
+@example([0.0, 1.0, 2.0], 1)
+@example([0.0, 2.0, 1.0], 1)
 def test_the_extremes_of_a_line_are_its_points_in_order_the_newest_and_no_greater_ones_left_out(
     values: list[float], most: int
 ) -> None:
@@ -164,17 +166,23 @@ def test_of_an_overview_each_metric_stands_for_as_many_values_as_it_has() -> Non
 
 
 @pytest.mark.parametrize(
-    ("query", "overlaps"),
+    ("query", "share"),
     [
-        (ALL, True),
-        (SeriesQuery(from_step=10.0), True),
-        (SeriesQuery(from_step=10.5), False),
-        (SeriesQuery(to_step=5.0), True),
-        (SeriesQuery(to_step=4.5), False),
+        (ALL, 1.0),
+        (SeriesQuery(from_step=5.0, to_step=10.0), 1.0),
+        (SeriesQuery(from_step=6.0), 0.8),
+        (SeriesQuery(to_step=6.0), 0.2),
+        (SeriesQuery(from_step=6.0, to_step=7.0), 0.2),
+        (SeriesQuery(from_step=10.0), 0.0),
+        (SeriesQuery(to_step=5.0), 0.0),
+        (SeriesQuery(from_step=10.5), None),
+        (SeriesQuery(to_step=4.5), None),
     ],
 )
-def test_a_span_of_steps_is_asked_for_where_any_of_them_is(query: SeriesQuery, overlaps: bool) -> None:
-    assert query.overlaps(5.0, 10.0) is overlaps
+def test_a_span_of_steps_is_asked_for_where_any_of_them_is(query: SeriesQuery, share: float | None) -> None:
+    assert query.overlaps(5.0, 10.0) is (share is not None)
+    assert query.encloses(5.0, 10.0) is (share == 1.0)
+    assert query.share_of(5.0, 10.0) == (share or 0.0)
 
 
 def _record(body: StepBlock) -> Record:

@@ -135,6 +135,11 @@ def test_bytes_that_are_no_overview_are_refused(changes: dict[int, object]) -> N
         decode_overview(sealed(msgspec.msgpack.encode([packed])))
 
 
+def test_what_is_no_bytes_is_refused_too() -> None:
+    with pytest.raises(InvalidInput, match="no overview"):
+        decode_overview(None)
+
+
 def test_no_bit_of_an_overview_may_change_not_even_in_a_name() -> None:
     whole = encode_overview(overview_of(training(300)))
     for place in range(len(whole)):

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import apsw
@@ -178,7 +179,7 @@ def test_a_network_folder_gets_a_rollback_journal(sqlite: SqliteStore, monkeypat
     other.close()
 
 
-def test_an_older_file_is_brought_up_to_date_by_whoever_opens_it(
+def test_an_older_file_is_read_as_it_is_and_brought_up_to_date_by_whoever_writes_to_it(
     sqlite: SqliteStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sqlite.append("s", batch("p", 1, steps(0, 5)))
@@ -192,14 +193,20 @@ def test_an_older_file_is_brought_up_to_date_by_whoever_opens_it(
     monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
     newer = SqliteStore(folder)
     assert newer.snapshot("s") == snapshot
+    assert _version(newer, "s") == schema.VERSION - 1
     assert newer.append("s", batch("p", 6, steps(5, 5))).top == 10
     assert newer.append("t", batch("p", 1, steps(0, 5))).top == 5
     for session_id in ("s", "t"):
         connection = apsw.Connection(str(newer._path(session_id)))
         assert connection.execute("SELECT note FROM meta").fetchall() == [("new",)]
-        assert connection.execute("PRAGMA user_version").fetchall() == [(schema.VERSION,)]
         connection.close()
+        assert _version(newer, session_id) == schema.VERSION
     newer.close()
+
+
+def _version(store: SqliteStore, session_id: str) -> object:
+    with closing(apsw.Connection(str(store._path(session_id)))) as connection:
+        return connection.execute("PRAGMA user_version").fetchall()[0][0]
 
 
 def test_a_step_of_a_migration_that_fails_leaves_the_file_as_it_was(
@@ -216,7 +223,7 @@ def test_a_step_of_a_migration_that_fails_leaves_the_file_as_it_was(
         patch.setattr(schema, "LADDER", (*schema.LADDER, fail))
         patch.setattr(schema, "VERSION", schema.VERSION + 1)
         with pytest.raises(StoreUnavailable, match="no space"):
-            SqliteStore(folder).snapshot("s")
+            SqliteStore(folder).append("s", batch("p", 6, steps(5, 5)))
     again = SqliteStore(folder)
     assert again.append("s", batch("p", 6, steps(5, 5))).top == 10
     again.close()
