@@ -1,6 +1,7 @@
 """A checksum behind what a store keeps, so that no byte of it changes unseen: neither a number nor the name of its metric.
 
-Pure. SQLite's pages have none. Blocks (core.steps) and overviews (core.overview) are sealed; 0.4 µs for 100 rows of eight metrics.
+Pure. SQLite's pages have none. Sealed are blocks (core.steps), overviews (core.overview) and states (stores.codec); it takes 0.4 µs
+for 100 rows of eight metrics.
 """
 
 from __future__ import annotations

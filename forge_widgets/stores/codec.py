@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from forge_widgets.core.events import Body, Event, Record
+from forge_widgets.core.sealing import sealed, unsealed
 from forge_widgets.core.state import State
 from forge_widgets.core.steps import StepBlock, decode_block, encode_block
 from forge_widgets.errors import InvalidInput
@@ -67,15 +68,17 @@ def decode_record(row: tuple[Any, ...], only: Container[str] | None = None) -> R
 
 
 def encode_state(state: State) -> bytes:
-    """Encode a state."""
-    return _encoder.encode(state)
+    """Encode a state, sealed: it is gone on with instead of the records before it, so a number that turned in it would stay."""
+    return sealed(_encoder.encode(state))
 
 
 def decode_state(encoded: object) -> State:
-    """Decode a state. Raises InvalidInput."""
+    """Decode a state. Raises InvalidInput where it is none, or not as it was."""
     if not isinstance(encoded, bytes):
         raise InvalidInput(f"{encoded!r:.40} can't be used", where="state", expected="MessagePack")
-    state = _decode(_state_decoder, encoded)
+    plain = unsealed(encoded)
+    # Older releases sealed nothing. A broken seal is no MessagePack, and refused as that.
+    state = _decode(_state_decoder, encoded if plain is None else plain)
     if not all(map(math.isfinite, (state.started_at, state.updated_at, state.stepped_at))):
         raise InvalidInput("a time that is none can't be used", where="state", expected="seconds since 1970")
     return state
@@ -91,7 +94,7 @@ def last_timestamp(body: Body) -> float:
     return body.timestamps[-1] if isinstance(body, StepBlock) else body.timestamp
 
 
-def _decode(decoder: msgspec.msgpack.Decoder[Decoded], encoded: bytes) -> Decoded:
+def _decode(decoder: msgspec.msgpack.Decoder[Decoded], encoded: bytes | memoryview) -> Decoded:
     """Decode MessagePack. Raises InvalidInput, whatever is wrong with it."""
     try:
         return decoder.decode(encoded)

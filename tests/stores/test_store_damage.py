@@ -142,6 +142,21 @@ def test_a_checkpoint_from_outside_is_no_damage(sqlite: SqliteStore, caplog: pyt
     assert caplog.records == []
 
 
+def test_a_snapshot_in_which_a_bit_turned_is_not_gone_on_with(sqlite: SqliteStore, folder: Path) -> None:
+    for number in range(70):
+        sqlite.append("s", batch("p", 1 + 10 * number, steps(10 * number, 10)))
+    before = state_of(sqlite)
+    with closing(apsw.Connection(str(sqlite._path("s")))) as connection:
+        [(whole,)] = connection.execute("SELECT state FROM snapshot").fetchall()
+        assert isinstance(whole, bytes)
+        for place in range(0, len(whole), 7):
+            changed = bytearray(whole)
+            changed[place] ^= 1 << place % 8
+            connection.execute("UPDATE snapshot SET state = ?", (bytes(changed),))
+            with closing(SqliteStore(folder)) as fresh:
+                assert state_of(fresh) == before
+
+
 def test_two_writers_that_see_damage_at_once_set_it_aside_once(closed: Path, folder: Path) -> None:
     damage_page(closed, 1)
     stores = [SqliteStore(folder) for _ in range(4)]
