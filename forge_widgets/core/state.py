@@ -276,6 +276,7 @@ def _pace_of_block(pace: tuple[Pace, ...], block: StepBlock, metrics: dict[str, 
         row_total = totals.values[index] if totals is not None and totals.present is None else total
         row_model = models.values[index] if models is not None and models.present is None else model
         pace = _with_pace(pace, block.timestamps[index], (row_model - 1) * row_total + steps.values[index])
+        index += 1  # in any case: a second more is no other number for a clock that counts in nanoseconds
 
 
 def _with_pace(pace: tuple[Pace, ...], timestamp: float, steps: float) -> tuple[Pace, ...]:

@@ -158,6 +158,13 @@ def test_pace_is_sampled_once_a_second_over_all_models_and_bounded() -> None:
     assert fold(State(), rows((1.0, {"currentStep": 7.0}), (2.0, {"loss": 1.0}))).pace == ()
 
 
+@pytest.mark.parametrize("times", [[1e18, 1e18], [5.0, 9.0, 5.0, 5.0]])
+def test_pace_comes_to_an_end_with_times_that_are_no_seconds_or_fall(times: list[float]) -> None:
+    """No producer sends such rows; of a file that somebody else has written they are folded all the same."""
+    state = fold(State(), rows(*((time, {"currentStep": 1.0}) for time in times)))
+    assert 1 <= len(state.pace) <= len(times)
+
+
 def test_totals_that_were_said_at_the_start_count_in_the_pace() -> None:
     started = event("training_started", 1, metrics={"totalSteps": 50.0, "currentModel": 3.0})
     assert fold(fold(State(), started), rows((2.0, {"currentStep": 5.0}))).pace[-1].steps == 105
