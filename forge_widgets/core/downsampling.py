@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 
 import numpy as np
 from msgspec import Struct
@@ -29,6 +30,10 @@ class Points(Struct, frozen=True):
     steps: Floats
     values: Floats
     rows: int
+    # Where in the log they were found, among whatever else is there.
+    offsets: range
+    # Rows of a bucket that two of them are the extremes of; 1: each is a row's.
+    bucket: float = 1.0
 
 
 Lines = dict[tuple[str, int], list[Points]]
@@ -38,13 +43,13 @@ Lines = dict[tuple[str, int], list[Points]]
 def points_of(record: Record, query: SeriesQuery) -> Iterator[tuple[str, int, Points]]:
     """Yield the finite points of each metric and model of a record that are asked for; it is of the attempt that is meant."""
     if not isinstance(record.body, Event):
-        yield from points_of_block(record.body, query)
+        yield from points_of_block(record.body, query, record.offset)
     elif record.body.event_type == "step_update":
-        yield from points_of_block(block_of([(record.body.timestamp, record.body.metrics)]), query)
+        yield from points_of_block(block_of([(record.body.timestamp, record.body.metrics)]), query, record.offset)
 
 
-def points_of_block(block: StepBlock, query: SeriesQuery) -> Iterator[tuple[str, int, Points]]:
-    """Yield the finite points of each metric and model of a block that are asked for."""
+def points_of_block(block: StepBlock, query: SeriesQuery, first: int = 1) -> Iterator[tuple[str, int, Points]]:
+    """Yield the finite points of each metric and model of a block that are asked for; its first row has this offset."""
     steps = block.columns.get("currentStep")
     names = [name for name in curve_names(block.columns) if query.wants(name)]
     if steps is None or not names:
@@ -60,7 +65,7 @@ def points_of_block(block: StepBlock, query: SeriesQuery) -> Iterator[tuple[str,
             kept = of_model & _present(column.present, len(block)) & np.isfinite(values)
             rows = int(np.count_nonzero(kept))
             if rows:
-                yield name, int(model), Points(at[kept], values[kept], rows)
+                yield name, int(model), Points(at[kept], values[kept], rows, range(first, first + len(block)))
 
 
 def gather(found: Iterable[tuple[str, int, Points]]) -> Lines:
@@ -71,7 +76,9 @@ def gather(found: Iterable[tuple[str, int, Points]]) -> Lines:
     return lines
 
 
-def points_of_overview(overview: Overview, attempt: int, query: SeriesQuery) -> Iterator[tuple[str, int, Points]]:
+def points_of_overview(
+    overview: Overview, attempt: int, query: SeriesQuery, offsets: range
+) -> Iterator[tuple[str, int, Points]]:
     """Yield the least and the greatest point of each bucket that is asked for, and both ends, by metric and model.
 
     How many values they stand for is counted where all buckets are asked for, else taken for the buckets' share of them.
@@ -81,6 +88,7 @@ def points_of_overview(overview: Overview, attempt: int, query: SeriesQuery) -> 
             continue
         buckets = _wanted(_column(strand.low), _column(strand.high), query)
         rows = _column(strand.rows)
+        bucket = float(rows.max())
         share = rows[buckets].sum() / rows.sum()
         for name, line in strand.lines.items():
             if query.wants(name):
@@ -93,7 +101,7 @@ def points_of_overview(overview: Overview, attempt: int, query: SeriesQuery) -> 
                 points = points[told]
                 if len(points):
                     stood_for = max(len(points), round(line[-1] * share))
-                    yield name, strand.model, Points(points[:, 0], points[:, 1], stood_for)
+                    yield name, strand.model, Points(points[:, 0], points[:, 1], stood_for, offsets, bucket)
 
 
 def _wanted(low: Floats, high: Floats, query: SeriesQuery) -> NDArray[np.bool_]:
@@ -113,12 +121,12 @@ def curves_of(lines: Mapping[tuple[str, int], Sequence[Points]], query: SeriesQu
     """
     curves = []
     for metric in curve_names({metric for metric, _ in lines}):
-        of_metric = {model: _joined(lines[name, model]) for name, model in sorted(lines) if name == metric}
-        rows = sum(points.rows for points in of_metric.values())
-        for model, points in of_metric.items():
-            share = max(LEAST_POINTS, query.max_points * points.rows // max(1, rows))
-            steps, values = _downsampled(points, share)
-            curves.append(Curve(metric, model, steps.tolist(), values.tolist(), points.rows))
+        of_metric = {model: lines[name, model] for name, model in sorted(lines) if name == metric}
+        rows = {model: sum(part.rows for part in parts) for model, parts in of_metric.items()}
+        for model, parts in of_metric.items():
+            share = max(LEAST_POINTS, query.max_points * rows[model] // max(1, sum(rows.values())))
+            steps, values = _downsampled(_evened(parts, share), share)
+            curves.append(Curve(metric, model, steps.tolist(), values.tolist(), rows[model]))
     return curves
 
 
@@ -129,17 +137,10 @@ def extremes_of(lines: Mapping[tuple[str, int], Sequence[Points]], most: int) ->
     """
     curves = []
     for (metric, model), parts in lines.items():
-        points = _joined(parts)
-        size = max(1, math.ceil(len(points.values) / most))
+        points = _evened(parts, 2 * most)
         steps, values = points.steps, points.values
-        if size > 2:
-            padded = np.append(values, np.full(-len(values) % size, np.nan)).reshape(-1, size)
-            ends = np.sort(np.stack([np.nanargmin(padded, axis=1), np.nanargmax(padded, axis=1)], axis=1))
-            kept = (ends + size * np.arange(len(padded))[:, None]).ravel()
-            if kept[-1] + 1 < len(values):
-                kept = np.append(kept, len(values) - 1)
-            steps, values = steps[kept], values[kept]
-        curves.append(Curve(metric, model, steps.tolist(), values.tolist(), points.rows))
+        kept = _extremes(values, math.ceil(len(values) / most))
+        curves.append(Curve(metric, model, steps[kept].tolist(), values[kept].tolist(), points.rows))
     return curves
 
 
@@ -151,6 +152,36 @@ def _downsampled(points: Points, most: int) -> tuple[Floats, Floats]:
     return points.steps[kept], points.values[kept]
 
 
+def _evened(parts: Sequence[Points], most: int) -> Points:
+    """Join the parts of a line that more than so many points are to be left of, each in about as many points a row as the others.
+
+    Who chooses among them counts points, not rows: the last 10,000 of 40,000 rows, which no overview had yet, got 94 of 100.
+    """
+    runs = [_joined(list(run)) for _, run in groupby(parts, key=lambda part: part.bucket)]
+    if len(runs) > 1 and sum(len(run.steps) for run in runs) > most:
+        # In points an offset: no fewer than in twice as many as are to be left, since some parts may have few.
+        spans = [len(run.offsets) for run in runs]
+        wanted = max(2 * most / sum(spans), min(len(run.steps) / span for run, span in zip(runs, spans, strict=True)))
+        runs = [_thinned(run, wanted) for run in runs]
+    return _joined(runs)
+
+
+def _thinned(points: Points, wanted: float) -> Points:
+    """Leave about so many points for each offset, both ends and all extremes among them."""
+    kept = np.union1d(0, _extremes(points.values, int(2 * len(points.steps) / (wanted * len(points.offsets)))))
+    return Points(points.steps[kept], points.values[kept], points.rows, points.offsets, points.bucket)
+
+
+def _extremes(values: Floats, size: int) -> NDArray[np.intp]:
+    """Return where the least and the greatest of each so many values are, in order, and the last one; two or one are themselves."""
+    if size <= 2:
+        return np.arange(len(values))
+    padded = np.append(values, np.full(-len(values) % size, np.nan)).reshape(-1, size)
+    ends = np.sort(np.stack([np.nanargmin(padded, axis=1), np.nanargmax(padded, axis=1)], axis=1))
+    kept = (ends + size * np.arange(len(padded))[:, None]).ravel()
+    return kept if kept[-1] + 1 == len(values) else np.append(kept, len(values) - 1)
+
+
 def _joined(parts: Sequence[Points]) -> Points:
     if len(parts) == 1:
         return parts[0]
@@ -158,6 +189,8 @@ def _joined(parts: Sequence[Points]) -> Points:
         np.concatenate([part.steps for part in parts]),
         np.concatenate([part.values for part in parts]),
         sum(part.rows for part in parts),
+        range(parts[0].offsets.start, parts[-1].offsets.stop),
+        parts[0].bucket,
     )
 
 

@@ -90,7 +90,7 @@ class CurveReader:
         overview = self._overview(level, place)
         if overview is None:
             return self._between(place.first, place.last, level - 1)
-        return points_of_overview(overview, self._attempt, self._query)
+        return points_of_overview(overview, self._attempt, self._query, range(place.first, place.last + 1))
 
     def _overview(self, level: int, place: _Place) -> Overview | None:
         """Return an overview; None for one that is damaged: all that it tells is in the rows, too."""

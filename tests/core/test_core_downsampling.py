@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from forge_widgets.core.curves import LEAST_POINTS, Curve, SeriesQuery
 from forge_widgets.core.downsampling import (
+    Lines,
     curves_of,
     extremes_of,
     gather,
@@ -72,7 +73,7 @@ def test_only_steps_that_were_asked_for_are_there(query: SeriesQuery, first: flo
     assert (curve.steps[0], curve.steps[-1]) == (first, last)
     surveyed = [
         step
-        for _, _, points in points_of_overview(overview_of([_record(block(100))]), 1, query)
+        for _, _, points in points_of_overview(overview_of([_record(block(100))]), 1, query, range(100))
         for step in points.steps
     ]
     assert all(first <= step <= last for step in surveyed)
@@ -82,7 +83,7 @@ def test_nothing_is_there_of_metrics_and_steps_that_nobody_has() -> None:
     assert curves(block(10), SeriesQuery(metrics=("mine",))) == []
     assert curves(block(10), SeriesQuery(from_step=100.0)) == []
     assert curves(block_of([(1.0, {"loss": 1.0})])) == []
-    assert list(points_of_overview(overview_of([_record(block(10))]), 2, ALL)) == []
+    assert list(points_of_overview(overview_of([_record(block(10))]), 2, ALL, range(10))) == []
 
 
 def test_loss_comes_first_and_axes_are_no_curves() -> None:
@@ -132,6 +133,42 @@ def test_the_extremes_of_a_line_are_its_points_in_order_the_newest_and_no_greate
     assert len(points) <= max(2 * most + 1, 2)
 
 
+def _half_told_by_an_overview(every: int = 1) -> Lines:
+    """Make a line whose first 30,000 rows are told by an overview, and the last 10,000 by themselves; each so many have a value."""
+    told: list[Row] = [
+        (float(step), {"currentStep": float(step)} | ({} if step % every else {"loss": math.sin(step)}))
+        for step in range(40_000)
+    ]
+    overview = overview_of([_record(block_of(told[:30_000]))])
+    rows = (
+        part
+        for first in range(30_000, 40_000, 50)
+        for part in points_of_block(block_of(told[first : first + 50]), ALL, first)
+    )
+    return gather([*points_of_overview(overview, 1, ALL, range(30_000)), *rows])
+
+
+@pytest.mark.parametrize("every", [1, 100])
+def test_points_lie_as_close_in_rows_as_in_overviews(every: int) -> None:
+    lines = _half_told_by_an_overview(every)
+    for most in (50, 100, 200):
+        for curve in (*curves_of(lines, SeriesQuery(max_points=most)), *extremes_of(lines, most // 2)):
+            in_quarters = [
+                sum(first <= step < first + 10_000 for step in curve.steps) for first in range(0, 40_000, 10_000)
+            ]
+            assert max(in_quarters) <= 1.5 * min(in_quarters), (most, in_quarters)
+            assert curve.steps[-1] == 40_000 - every
+        assert curves_of(lines, SeriesQuery(max_points=most))[0].steps[0] == 0.0
+
+
+def test_nothing_is_left_out_where_there_are_no_more_points_than_were_asked_for() -> None:
+    lines = _half_told_by_an_overview()
+    points = sum(len(part.steps) for part in lines["loss", 1])
+    (curve,) = curves_of(lines, SeriesQuery(max_points=points))
+    assert (len(curve.steps), curve.rows) == (points, 40_000)
+    assert list(curve.steps)[-10_000:] == [float(step) for step in range(30_000, 40_000)]
+
+
 def test_a_model_without_a_metric_has_no_line_of_it_and_parts_of_a_line_are_one() -> None:
     rows: list[Row] = [
         (1.0, {"currentStep": 1.0, "currentModel": 1.0, "loss": 1.0}),
@@ -147,8 +184,10 @@ def test_a_model_without_a_metric_has_no_line_of_it_and_parts_of_a_line_are_one(
 def test_of_an_overview_only_metrics_that_are_asked_for_and_have_points_are_drawn() -> None:
     body = block_of((1.0, {"currentStep": 1.0, "loss": 1.0, "mine": 2.0, "nan": math.nan}) for _ in range(2))
     overview = overview_of([_record(body)])
-    assert [name for name, _, _ in points_of_overview(overview, 1, ALL)] == ["loss", "mine"]
-    assert [name for name, _, _ in points_of_overview(overview, 1, SeriesQuery(metrics=("mine", "nan")))] == ["mine"]
+    assert [name for name, _, _ in points_of_overview(overview, 1, ALL, range(2))] == ["loss", "mine"]
+    assert [name for name, _, _ in points_of_overview(overview, 1, SeriesQuery(metrics=("mine", "nan")), range(2))] == [
+        "mine"
+    ]
 
 
 def test_of_an_overview_each_metric_stands_for_as_many_values_as_it_has() -> None:
@@ -156,12 +195,12 @@ def test_of_an_overview_each_metric_stands_for_as_many_values_as_it_has() -> Non
         (1.0, {"currentStep": float(n), "loss": 0.5, **({"mine": 1.0} if n % 100 == 0 else {})}) for n in range(1_000)
     ]
     overview = overview_of([_record(block_of(rows))])
-    assert {name: points.rows for name, _, points in points_of_overview(overview, 1, ALL)} == {
+    assert {name: points.rows for name, _, points in points_of_overview(overview, 1, ALL, range(1_000))} == {
         "loss": 1_000,
         "mine": 10,
     }
     # Of a part it is told as nearly as its buckets are cut.
-    part = points_of_overview(overview, 1, SeriesQuery(from_step=0.0, to_step=127.0))
+    part = points_of_overview(overview, 1, SeriesQuery(from_step=0.0, to_step=127.0), range(1_000))
     assert {name: points.rows for name, _, points in part} == {"loss": 128, "mine": 1}
 
 

@@ -84,6 +84,18 @@ def test_of_overviews_and_rows_a_curve_has_all_rows_behind_it_and_its_peaks(long
     assert all(value in (50.0, math.sin(step / 3_000.0)) for step, value in zip(curve.steps, curve.values, strict=True))
 
 
+@pytest.mark.parametrize("most", [50, 100, 400])
+def test_points_lie_as_close_where_a_log_is_compacted_as_where_it_is_not_yet(long: SqliteStore, most: int) -> None:
+    found, begun = long.series("s", SeriesQuery(metrics=("mine",), max_points=most)), long.opening("s", 1)
+    assert found is not None
+    assert begun is not None
+    for curve in (*found.curves, *(curve for curve in begun.curves if curve.metric == "mine")):
+        in_quarters = [
+            sum(first <= step < first + 10_000 for step in curve.steps) for first in range(0, WAVE_ROWS, 10_000)
+        ]
+        assert max(in_quarters) <= 1.5 * min(in_quarters), in_quarters
+
+
 @pytest.mark.parametrize(("first", "last"), [(12_000, 13_000), (29_900, 30_100), (0, 5), (39_990, 50_000)])
 def test_a_part_is_drawn_row_by_row(long: SqliteStore, first: int, last: int) -> None:
     found = long.series("s", SeriesQuery(metrics=("loss",), from_step=first, to_step=last))
@@ -92,6 +104,15 @@ def test_a_part_is_drawn_row_by_row(long: SqliteStore, first: int, last: int) ->
     expected = range(first, min(last, WAVE_ROWS - 1) + 1)
     assert list(curve.steps) == [float(step) for step in expected]
     assert list(curve.values) == [50.0 if step == 12_345 else math.sin(step / 3_000.0) for step in expected]
+
+
+@pytest.mark.parametrize("most", [8, 20])
+def test_a_part_of_few_rows_is_drawn_of_these_however_few_points_are_asked_for(long: SqliteStore, most: int) -> None:
+    found = long.series("s", SeriesQuery(metrics=("loss",), from_step=12_300, to_step=12_400, max_points=most))
+    assert found is not None
+    (curve,) = found.curves
+    assert (len(curve.steps), curve.rows) == (most, 101)
+    assert (curve.steps[0], curve.steps[-1], max(curve.values)) == (12_300, 12_400, 50.0)
 
 
 def test_a_part_of_many_rows_is_drawn_of_what_lies_in_it_alone(long: SqliteStore) -> None:
