@@ -200,13 +200,13 @@ def number_argument(text: str | None, where: str, low: float, high: float) -> fl
     return value
 
 
-def count_argument(text: str | None, where: str) -> int | None:
+def count_argument(text: str | None, where: str, least: int = 0, most: int = FURTHEST) -> int | None:
     """Read a whole number of a query, such as an offset; None where it is absent or empty. Raises InvalidInput."""
     if text is None or text == "":
         return None
     value = int(text) if _COUNT.fullmatch(text) else -1
-    if not 0 <= value <= FURTHEST:
+    if not least <= value <= most:
         raise InvalidInput(
-            f"{text[:40]!r} can't be used", where=where, expected=f"a whole number from 0 to {FURTHEST}, in digits"
+            f"{text[:40]!r} can't be used", where=where, expected=f"a whole number from {least} to {most}, in digits"
         )
     return value

@@ -10,7 +10,6 @@ from urllib.parse import unquote
 
 from forge_widgets.core.curves import LEAST_POINTS, MAX_POINTS, MOST_POINTS, Curve, Curves, SeriesQuery
 from forge_widgets.core.document import Json
-from forge_widgets.errors import InvalidInput
 from forge_widgets.server.failures import MalformedArgument
 from forge_widgets.server.handlers import FURTHEST, ForgeHandler, count_argument, number_argument
 from forge_widgets.stores.base import Store
@@ -35,16 +34,8 @@ class SeriesHandler(ForgeHandler):
 
 def query_of(handler: ForgeHandler) -> SeriesQuery:
     """Read what is asked for. Raises InvalidInput, and MalformedArgument where a metric's name is no UTF-8."""
-    most = count_argument(handler.get_query_argument("max_points", None), "max_points")
-    if most is not None and not LEAST_POINTS <= most <= MOST_POINTS:
-        raise InvalidInput(
-            f"{most} can't be used",
-            where="max_points",
-            expected=f"a whole number from {LEAST_POINTS} to {MOST_POINTS}",
-        )
-    attempt = count_argument(handler.get_query_argument("attempt", None), "attempt")
-    if attempt == 0:
-        raise InvalidInput("0 can't be used", where="attempt", expected=f"a whole number from 1 to {FURTHEST}")
+    most = count_argument(handler.get_query_argument("max_points", None), "max_points", LEAST_POINTS, MOST_POINTS)
+    attempt = count_argument(handler.get_query_argument("attempt", None), "attempt", least=1)
     return SeriesQuery(
         metrics=_names(handler.get_query_argument("metrics", "", strip=False)),
         max_points=MAX_POINTS if most is None else most,
