@@ -57,6 +57,13 @@ def test_a_cell_fits_its_page_in_every_theme_and_width(
     # No number is cut off: a person reads them whole.
     cut = "elements => elements.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
     assert page.dashboard.locator(".forge-tile *").evaluate_all(cut) == []
+    # What the pointer reads stands beside it, whole: the lab has widths of its own for lists in outputs.
+    page.dashboard.locator(".forge-plot-area").hover(position={"x": 20, "y": 60})
+    read, chart = (page.dashboard.locator(part).bounding_box() for part in (".forge-readout", ".forge-chart"))
+    assert read is not None
+    assert chart is not None
+    assert read["x"] + read["width"] <= chart["x"] + chart["width"]
+    assert read["width"] < 200
     page.page.screenshot(path=screenshots / f"cell-{theme}-{width}.png")
     context.close()
 

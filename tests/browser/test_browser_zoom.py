@@ -118,7 +118,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneServe
     server.stop()
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1400), ("dark", 1400), ("light", 400)])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1400), ("dark", 1400), ("light", 400), ("light", 270)])
 def test_a_long_session_gets_finer_is_zoomed_into_and_shown_whole_again(
     server: StandaloneServer, browser: Browser, screenshots: Path, scheme: str, width: int
 ) -> None:
@@ -135,6 +135,10 @@ def test_a_long_session_gets_finer_is_zoomed_into_and_shown_whole_again(
     # Nothing sticks out, zoomed or not.
     drag(page.locator(".forge-plot-area"), 0.2, 0.8)
     assert page.locator(".forge-dashboard").evaluate("element => element.scrollWidth <= element.clientWidth + 1")
+    back, chart = (page.locator(part).first.bounding_box() for part in (".forge-zoomed", ".forge-chart"))
+    assert back is not None
+    assert chart is not None
+    assert back["x"] + back["width"] <= chart["x"] + chart["width"]
     assert not errors
     context.close()
 
