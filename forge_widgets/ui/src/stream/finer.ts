@@ -82,6 +82,11 @@ export class Finer {
     return this.#grown > Math.max(this.#answer.rows, KEPT_WHOLE);
   }
 
+  /** Whether a part that can be seen is told more coarsely than the rest: time to ask again where no more comes. */
+  get ragged(): boolean {
+    return this.#grown > Math.max(this.#answer.rows / 10, KEPT_WHOLE);
+  }
+
   /** Go on with a frame that was applied; false where it belongs to another log or attempt, which ends this. */
   take(frame: Frame): boolean {
     const { epoch, attempt } = this.#answer;

@@ -241,6 +241,33 @@ describe('live rows', () => {
     expect(server.asked.length).toBe(2);
   });
 
+  it.each([
+    { rows: 500, ending: { eventType: 'phase_completed', name: 'training_complete' }, again: 1 },
+    { rows: 500, ending: { eventType: 'training_error', error: 'out of memory' }, again: 1 },
+    { rows: 500, ending: { eventType: 'connection_lost' }, again: 1 },
+    { rows: 500, ending: { eventType: 'phase_completed', name: 'warmup' }, again: 0 },
+    // They are all there.
+    { rows: 400, ending: { eventType: 'phase_completed', name: 'training_complete' }, again: 0 },
+  ])('are asked for as finely as the rest once no more is to come: $rows rows, then $ending', async ({ rows, ending, again }) => {
+    await opened(3_000);
+    source.grow(3_001, 3_000 + rows);
+    lens.look('loss');
+    await settled();
+    expect(server.asked.length).toBe(1);
+    const offset = 3_001 + rows;
+    const event = { timestamp: 1000 + offset, metrics: {}, ...ending };
+    const records = [{ offset, attempt: 1, producer: 'p', sequence: offset, event }];
+    source.take({ ...rowsMessage('e', offset, offset), records });
+    server.top = offset - 1;
+    lens.look('loss');
+    await settled();
+    expect(server.asked.length).toBe(1 + again);
+    if (again > 0) await server.answer();
+    lens.look('loss');
+    await settled();
+    expect(server.asked.length).toBe(1 + again);
+  });
+
   it('of another attempt end what was answered', async () => {
     await opened(3_000);
     source.take(rowsMessage('e', 3_001, 3_010, 2));

@@ -6,6 +6,7 @@ import { ALL_STEPS, Finer, parseAnswer, pointCount, spliced } from './finer';
 import type { StepRange } from './finer';
 import type { Frame } from './messages';
 import type { LinePoints } from './series';
+import type { State } from './state';
 import type { ServerAccess } from './transport';
 import type { SessionView } from './view';
 import { isPageHidden } from './wakeup';
@@ -102,7 +103,7 @@ export class Lens {
     const base = series.points(metric);
     if (state.rows - trimmed <= pointCount(base)) return false;
     const known = this.#covering(metric, range);
-    if (known === undefined || known.outgrown) return true;
+    if (known === undefined || known.outgrown || (known.ragged && isOver(state))) return true;
     return !known.complete && pointCount(known.lines(), range) < ENOUGH * Math.min(known.rows, pointsFor(base.length));
   }
 
@@ -181,6 +182,11 @@ function pointsFor(lines: number): number {
 
 function covers(outer: StepRange, inner: StepRange): boolean {
   return outer.from <= inner.from && outer.to >= inner.to;
+}
+
+/** Say whether no more is to be expected. */
+function isOver({ status, lost }: State): boolean {
+  return lost || status === 'completed' || status === 'error';
 }
 
 /** Say whether a range that was asked for is that of what is shown now, and not a much wider one. */
