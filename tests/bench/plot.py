@@ -19,7 +19,8 @@ mpl.use("svg")
 from matplotlib import pyplot as plt  # after the choice of what draws
 
 INK = "#808080"
-COLOURS = ("#d1580b", "#2f7fd1", "#2b9a5f", "#a05fc4", "#b38600", "#c94f7c")
+OURS = "#2b9a5f"
+COLOURS = ("#d1580b", "#2f7fd1", "#a05fc4", "#b38600", "#c94f7c")
 STYLE = {
     "svg.hashsalt": "forge-widgets",
     "svg.fonttype": "none",
@@ -32,8 +33,10 @@ STYLE = {
 def draw(growth: dict[str, Any], path: Path) -> None:
     """Draw one plot."""
     figure, axes = plt.subplots(figsize=(5.6, 3.2), layout="constrained")
-    for colour, (name, points) in zip(COLOURS, growth["lines"].items(), strict=False):
+    others = iter(COLOURS)
+    for name, points in growth["lines"].items():
         amounts, costs = zip(*points, strict=True)
+        colour = OURS if name == "forge_widgets" else next(others)
         axes.plot(amounts, costs, marker="o", markersize=3, linewidth=1.4, color=colour, label=name.replace("`", ""))
     axes.set(xscale="log", yscale="log", xlabel=growth["over"], ylabel=growth["unit"], title=growth["words"])
     # Whole decades: what is flat looks flat.
@@ -41,7 +44,8 @@ def draw(growth: dict[str, Any], path: Path) -> None:
     axes.set_ylim(10 ** math.floor(min(heights)), 10 ** math.ceil(max(heights) + 0.01))
     axes.minorticks_off()
     axes.grid(color=INK, alpha=0.25, linewidth=0.5)
-    axes.legend(frameon=False, labelcolor=INK)
+    # Below the plot, where no line passes through it.
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, labelcolor=INK)
     figure.savefig(path, transparent=True, metadata={"Date": None})
     plt.close(figure)
 
