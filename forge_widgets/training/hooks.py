@@ -106,39 +106,36 @@ class ProgressHooks:
             metrics: the contract's others, in camelCase or snake_case, and any of your own.
         """
         buffer = self._buffer
+        items = buffer.items
         try:
             # The common metrics take 0.38 µs where a call with **metrics, the clock and an append take 0.28; one of another
             # name makes it 1.0, three 1.3. What goes the long way below, such as NumPy's scalars, takes 0.7 and 1.4. Packing
             # in a method of its own would make each 0.1 more.
             if (
-                type(loss) is float
-                and type(accuracy) is float
-                and type(learning_rate) is float
-                and type(grad_norm) is float
+                type(loss) is type(accuracy) is type(learning_rate) is type(grad_norm) is float
                 and type(step) is int
                 and (model_idx is LEFT_OUT or type(model_idx) is int)
                 and (total_steps is LEFT_OUT or type(total_steps) is int)
                 and (total_models is LEFT_OUT or type(total_models) is int)
-                and len(buffer.items) < buffer.room
+                and len(items) < buffer.room
             ):
                 # fmt: off
                 if not metrics:
-                    row = pack_common(
+                    items.append(pack_common(
                         FROM_ZERO, monotonic(), step, loss, model_idx, total_steps, total_models,
                         accuracy, learning_rate, grad_norm,
-                    )
+                    ))
                 else:
                     shapes = buffer.shapes
                     shape = shapes.from_zero[tuple(metrics)]
                     for value in metrics.values():
                         if type(value) is not float and type(value) not in shapes.plain:
                             raise KeyError
-                    row = pack_common(
+                    items.append(pack_common(
                         shape.number, monotonic(), step, loss, model_idx, total_steps, total_models,
                         accuracy, learning_rate, grad_norm,
-                    ) + shape.pack_others(*metrics.values())
+                    ) + shape.pack_others(*metrics.values()))
                 # fmt: on
-                buffer.items.append(row)
                 if buffer.idle:
                     buffer.wake()
                 return
