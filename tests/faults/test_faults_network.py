@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from itertools import takewhile
 
 import pytest
 
@@ -38,10 +39,10 @@ def record_little(house: House) -> Json:
 
 
 def heal(viewer: Viewer) -> None:
-    """Let a viewer come back over a connection that nothing is wrong with."""
+    """Let a viewer come back over a connection that nothing is wrong with; where it has little patience, not at the first try."""
     assert viewer.offset in (1, 3)
-    assert viewer.poll_once() == ""
-    assert viewer.offset == 3
+    failures = list(takewhile(bool, (viewer.poll_once() for _ in range(5))))
+    assert viewer.offset == 3, failures
 
 
 def test_a_reset_in_mid_stream_is_resumed_within_a_second(house: House, chance: random.Random, effort: Effort) -> None:
