@@ -131,3 +131,13 @@ def test_a_viewer_that_lost_a_row_or_took_it_twice_is_seen(store: Store) -> None
         viewer.chapters[0].records = kept
         with pytest.raises(AssertionError):
             check(store, "s", ALL, [viewer])
+
+
+def test_the_last_commit_of_a_log_that_was_moved_away_may_come_again_and_nothing_before_it(store: Store) -> None:
+    read = store.read("s", 0)
+    assert read is not None
+    start, rows, _ = read.records
+    moved = replace(read, epoch="moved", records=[start], top=start.last)
+    check(store, "s", ALL, before=(moved,))
+    with pytest.raises(AssertionError, match="in two logs"):
+        check(store, "s", ALL, before=(replace(moved, records=[start, rows], top=rows.last),))
