@@ -327,7 +327,8 @@ def test_clients_that_trickle_or_say_nothing_are_let_go_and_keep_nobody_waiting(
         started = time.monotonic()
         for number, connection in enumerate(slow):
             connection.sendall(begun[number % len(begun)])
-        until(lambda: server.open_sockets >= sockets + count, "their connections")
+        # Not all at one moment, perhaps: on a busy machine the first are let go before the last have come.
+        until(lambda: server.open_sockets >= sockets + count // 2, "their connections")
         slowest = 0.0
         while server.open_sockets > sockets + 2:
             assert time.monotonic() - started < 30, f"{server.open_sockets - sockets} of {count} are still held"
