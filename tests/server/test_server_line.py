@@ -142,7 +142,9 @@ def test_a_farewell_that_nobody_answers_ends_the_connection_too(served: Mount, m
     until(lambda: not served.context.hub.connections)
 
 
-def test_who_takes_nothing_holds_one_frame_here_and_gets_all_of_it_in_the_end(served: Mount) -> None:
+@contextmanager
+def clogged(served: Mount) -> Iterator[socket.socket]:
+    """Connect a client of session ``a`` that takes no more than a little of what it is being sent."""
     served.append("a", rows(0, 1))
     with bare(served, "/ws/a?protocol=1", SO_RCVBUF=4_096) as client:
         while b'"frame"' not in heard(client)[1][:20]:
@@ -150,6 +152,12 @@ def test_who_takes_nothing_holds_one_frame_here_and_gets_all_of_it_in_the_end(se
         connection = the_connection(served)
         served.append("a", event("annotation", message="x" * 9_000_000))
         until(lambda: connection.writing)
+        yield client
+
+
+def test_who_takes_nothing_holds_one_frame_here_and_gets_all_of_it_in_the_end(served: Mount) -> None:
+    with clogged(served) as client:
+        connection = the_connection(served)
         # A flood of pings meanwhile makes no queue of answers.
         for number in range(5_000):
             client.sendall(masked(Opcode.PING, b"%d" % number))
@@ -184,13 +192,7 @@ def test_who_asks_on_without_taking_answers_is_not_heard_until_it_does(served: M
 
 
 def test_a_farewell_is_answered_though_much_else_is_still_to_be_sent(served: Mount) -> None:
-    served.append("a", rows(0, 1))
-    with bare(served, "/ws/a?protocol=1", SO_RCVBUF=4_096) as client:
-        while b'"frame"' not in heard(client)[1][:20]:
-            pass
-        connection = the_connection(served)
-        served.append("a", event("annotation", message="x" * 9_000_000))
-        until(lambda: connection.writing)
+    with clogged(served) as client:
         client.sendall(masked(Opcode.CLOSE, b"\x03\xe8") + masked(Opcode.TEXT, b"nobody hears this"))
         while (said := heard(client))[0] != Opcode.CLOSE:
             pass
@@ -203,13 +205,7 @@ def test_who_says_farewell_and_takes_nothing_any_more_is_not_kept(
     served: Mount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("forge_widgets.server.line.FAREWELL_S", 0.1)
-    served.append("a", rows(0, 1))
-    with bare(served, "/ws/a?protocol=1", SO_RCVBUF=4_096) as client:
-        while b'"frame"' not in heard(client)[1][:20]:
-            pass
-        connection = the_connection(served)
-        served.append("a", event("annotation", message="x" * 9_000_000))
-        until(lambda: connection.writing)
+    with clogged(served) as client:
         client.sendall(masked(Opcode.CLOSE, b"\x03\xe8"))
         until(lambda: not served.context.hub.connections)
 
